@@ -1,0 +1,177 @@
+"""Reverse-mode differentiation over a graph of array operations.
+
+A Tensor remembers which tensors it was computed from and one function that turns
+dL/d(itself) into dL/d(each parent).  backward() walks the graph once, every tensor
+after all of its uses, and adds up what arrives: a value used twice receives the sum
+of both gradients.
+
+    dL/dx = sum over the uses y of x of  (dy/dx)^T dL/dy
+
+The operators of Tensor (+, @, sum, ...) are ops like all others: tinyllm/ops binds them.
+"""
+import contextlib
+import contextvars
+
+import numpy as np
+
+_recording = contextvars.ContextVar("recording", default=True)
+_on_formulas = contextvars.ContextVar("on_formulas", default=False)
+
+
+@contextlib.contextmanager
+def no_grad():
+    """Inside, ops compute values and remember nothing."""
+    token = _recording.set(False)
+    try:
+        yield
+    finally:
+        _recording.reset(token)
+
+
+@contextlib.contextmanager
+def formulas():
+    """Inside, every op runs its formula in Tensor arithmetic instead of its kernel."""
+    token = _on_formulas.set(True)
+    try:
+        yield
+    finally:
+        _on_formulas.reset(token)
+
+
+def on_formulas():
+    """Whether an op has to run its formula: asked in one line, after its checks."""
+    return _on_formulas.get()
+
+
+def recorded(*parents):
+    """Whether an op over these tensors will be walked backward, so that saving pays."""
+    return _recording.get() and any(p.requires_grad for p in parents)
+
+
+class Tensor:
+    """An array and the way it was made.
+
+    data           ndarray; float32 in training, float64 in gradient checks
+    grad           dL/d(data) after backward(), same shape and dtype; None before
+    requires_grad  whether backward() has to reach this tensor
+    """
+
+    __slots__ = ("data", "grad", "requires_grad", "_parents", "_backward")
+    __array_ufunc__ = None  # array + tensor asks the Tensor, instead of making an array of objects
+
+    def __init__(self, data, requires_grad=False):
+        if isinstance(data, Tensor):
+            raise TypeError("Tensor: data must be an array, got a Tensor (use .data or .detach())")
+        self.data = np.asarray(data)
+        if self.data.dtype.kind not in "fiub":
+            raise TypeError(f"Tensor: data must be numbers, got dtype {self.data.dtype}")
+        if requires_grad and self.data.dtype.kind != "f":
+            raise TypeError(f"Tensor: only floating point has a gradient, got dtype {self.data.dtype}")
+        self.grad = None
+        self.requires_grad = requires_grad
+        self._parents = ()
+        self._backward = None
+
+    @classmethod
+    def from_op(cls, data, parents, backward):
+        """The output of an op: backward(dout) returns one gradient per parent.
+
+        A parent that does not require a gradient may get None.
+        """
+        wanted = recorded(*parents)
+        out = cls(data, requires_grad=wanted)
+        if wanted:
+            out._parents, out._backward = parents, backward
+        return out
+
+    def backward(self, dout=None, retain_graph=False):
+        """Add dL/d(leaf) to leaf.grad for every leaf that requires it.
+
+        dout          dL/d(self), same shape as data; left out, data must be a scalar
+                      and dL/d(self) is 1
+        retain_graph  keep what the ops saved, so that backward can be called again;
+                      otherwise it is freed as the walk goes and a second call raises
+
+        Raises ValueError for a dout of another shape, RuntimeError where there is no graph
+        or where it was freed by an earlier backward.
+        """
+        if not self.requires_grad:
+            raise RuntimeError(
+                "backward: this tensor does not require a gradient (no_grad, or no parameter below it)")
+        if dout is None:
+            if self.data.size != 1:
+                raise ValueError(f"backward: dout is needed for a tensor of shape {self.data.shape}")
+            dout = np.ones_like(self.data)
+        dout = np.asarray(dout, self.data.dtype)
+        if dout.shape != self.data.shape:
+            raise ValueError(f"backward: dout must have shape {self.data.shape}, got {dout.shape}")
+        grads = {id(self): dout}
+        for node in _uses_first(self):
+            grad = grads.pop(id(node))
+            if node._backward is None:
+                node.grad = grad if node.grad is None else node.grad + grad
+                continue
+            dparents = node._backward(grad)
+            parents = node._parents
+            if not retain_graph:
+                node._parents, node._backward = (), _freed
+            for parent, dparent in zip(parents, dparents, strict=True):
+                if parent.requires_grad:
+                    assert dparent.shape == parent.data.shape, "gradient of another shape"
+                    assert dparent.dtype == parent.data.dtype, "gradient of another dtype"
+                    seen = grads.get(id(parent))
+                    grads[id(parent)] = dparent if seen is None else seen + dparent
+
+    def detach(self):
+        """The same data without its history."""
+        return Tensor(self.data)
+
+    def numpy(self):
+        """The data: an ndarray, not a copy."""
+        return self.data
+
+    def item(self):
+        """The one number of a tensor of size 1, as Python's."""
+        return self.data.item()
+
+    @property
+    def shape(self):
+        return self.data.shape
+
+    @property
+    def dtype(self):
+        return self.data.dtype
+
+    @property
+    def ndim(self):
+        return self.data.ndim
+
+    def __len__(self):
+        return len(self.data)
+
+    def __repr__(self):
+        graph = ", requires_grad=True" if self.requires_grad else ""
+        return f"Tensor({np.array2string(self.data, prefix='Tensor(')}{graph})"
+
+
+def _freed(dout):
+    raise RuntimeError(
+        "backward: this graph was freed by an earlier backward; call that one with "
+        "retain_graph=True to walk it again")
+
+
+def _uses_first(root):
+    """The graph below root, each tensor after everything that uses it.
+
+    A loop, not a recursion: the graph of a long sequence is deeper than Python's stack.
+    """
+    order, visited, stack = [], set(), [(root, False)]
+    while stack:
+        node, parents_done = stack.pop()
+        if parents_done:
+            order.append(node)
+        elif id(node) not in visited:
+            visited.add(id(node))
+            stack.append((node, True))
+            stack.extend((p, False) for p in node._parents if p.requires_grad)
+    return reversed(order)

@@ -1,0 +1,104 @@
+"""How kernels are compiled: flags, the cache on disk, the message at the first compilation.
+
+    @jit                    one thread, called from other kernels or from Python
+    @jit(parallel=True)     with prange; called from Python only, never from another kernel
+
+Flags.  error_model="numpy" because a division that may raise keeps a loop from being vectorised.
+FASTMATH allows the compiler to fuse a product into a sum and to reorder sums (a vectorised sum needs it), but
+not to assume that there is no nan and no inf (nnan, ninf): masks are -inf.
+
+Cache.  Numba's own cache does not notice an edit in a kernel of another file, and every op calls the product of
+another file.  So the cache lies in a folder named after a hash of all the kernels' sources:
+NUMBA_CACHE_DIR if that is set, else __pycache__ beside the package, else (a read-only install) the user's cache
+folder, else none, with one warning.
+"""
+import functools
+import hashlib
+import os
+import sys
+import tempfile
+import warnings
+from pathlib import Path
+
+import numba
+from numba.core import event
+
+FASTMATH = {"contract", "reassoc", "nsz", "arcp"}
+PACKAGE = Path(__file__).resolve().parent.parent
+
+
+def compiling():
+    """Whether kernels are compiled at all: NUMBA_DISABLE_JIT=1 runs them as plain Python."""
+    return not numba.config.DISABLE_JIT
+
+
+def source_hash():
+    """16 hex digits over every source file that holds kernels."""
+    digest = hashlib.sha256(numba.__version__.encode())
+    for path in sorted(p for p in PACKAGE.rglob("*.py") if b"kernels.jit" in p.read_bytes() or "kernels" in p.parts):
+        digest.update(str(path.relative_to(PACKAGE)).encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _writable(folder):
+    """Whether files can be made in this folder; makes the folder."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False
+
+
+@functools.cache
+def cache_folder():
+    """The folder of compiled kernels, or None where no place can be written to."""
+    user = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser())
+    first = os.environ.get("NUMBA_CACHE_DIR")
+    places = [Path(first)] if first else [PACKAGE / "__pycache__", user / "tinyllm"]
+    for place in places:
+        folder = place / f"kernels-{source_hash()}"
+        if _writable(folder):
+            return folder
+    warnings.warn(
+        f"tinyllm: no folder for compiled kernels can be written (tried {', '.join(map(str, places))}), "
+        "so they are compiled anew in every process", RuntimeWarning, stacklevel=2)
+    return None
+
+
+class _Announcer(event.Listener):
+    """Says once, at the first kernel of ours that is really compiled, what the wait is for."""
+
+    def __init__(self):
+        self.said = False
+
+    def on_start(self, event):
+        if not self.said and event.data["dispatcher"].py_func.__module__.startswith("tinyllm."):
+            self.said = True
+            print("tinyllm: compiling kernels for this machine (once; later runs start from the cache)",
+                  file=sys.stderr, flush=True)
+
+    def on_end(self, event):
+        pass
+
+
+if compiling():
+    numba.config.THREADING_LAYER_PRIORITY = ["omp", "tbb", "workqueue"]  # omp forks in 2 us, workqueue in 80
+    event.register("numba:compile", _Announcer())
+
+
+def jit(function=None, *, parallel=False, **options):
+    """Compile a function over arrays with the flags and the cache above; a decorator."""
+    if function is None:
+        return lambda f: jit(f, parallel=parallel, **options)
+    if not compiling():
+        return function
+    options = {"fastmath": FASTMATH, "error_model": "numpy", "nogil": True, **options}
+    folder = cache_folder()
+    before = numba.config.CACHE_DIR
+    try:
+        numba.config.CACHE_DIR = str(folder or "")
+        return numba.njit(parallel=parallel, cache=folder is not None, **options)(function)
+    finally:
+        numba.config.CACHE_DIR = before
