@@ -1,0 +1,168 @@
+"""The register tile: the one piece of a product that is written for the processor's vectors.
+
+    C[0:rows, 0:n] (+)= A[0:rows, 0:K] @ B[0:K, 0:n]            n <= WIDTH columns, rows in ROWS
+
+All of C's tile stays in registers while k runs; each step loads one row of B (WIDTH packed, consecutive
+numbers) and multiplies it by one number of each row of A, read from wherever A lies (any strides):
+
+    for k in 0..K-1:   for m in 0..rows-1:   acc[m, :] = fma(A[m, k], B[k, :], acc[m, :])
+
+A compiler does not keep such a tile in registers by itself, so the loop is generated as LLVM instructions,
+once per number of rows.  Every element of C is one chain of fused multiply-adds over k, whatever the number of
+rows, so a row computed alone has the bits that it has among others.
+
+    vectors    WIDTH   ROWS       chosen where the processor has
+    avx512     32      8 4 2 1    512-bit vectors (32 registers of 16 floats)
+    avx2       16      4 2 1      256-bit vectors (16 registers of 8 floats)
+    neon       8       8 4 2 1    128-bit vectors (32 registers of 4 floats: ARM, and the rest)
+
+TINYLLM_VECTORS=avx2 chooses by hand; wider vectors than the processor has still give right results.
+float64 runs on the same tile with vectors twice as long, which the compiler splits.
+"""
+import os
+
+import llvmlite.binding
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+TILES = {"avx512": (16, (8, 4, 2, 1)), "avx2": (8, (4, 2, 1)), "neon": (4, (8, 4, 2, 1))}  # lanes, ROWS
+VECTORS_PER_ROW = 2
+
+
+def _choose():
+    chosen = os.environ.get("TINYLLM_VECTORS")
+    if chosen:
+        if chosen not in TILES:
+            raise ValueError(f"TINYLLM_VECTORS: must be one of {', '.join(TILES)}, got {chosen}")
+        return chosen
+    features = llvmlite.binding.get_host_cpu_features()
+    if features.get("avx512f"):
+        return "avx512"
+    return "avx2" if features.get("avx2") and features.get("fma") else "neon"
+
+
+VECTORS = _choose()
+LANES, ROWS = TILES[VECTORS]
+WIDTH = LANES * VECTORS_PER_ROW
+
+
+def _make_tile(rows):
+    """tile(zero, a, a_row, a_k, b, K, c, c_row, n, accumulate) for this many rows.
+
+    zero         a float of the dtype, which chooses float32 or float64
+    a, b, c      addresses; a_row, a_k, c_row strides in bytes, as NumPy's; b is packed, WIDTH numbers for each k
+    n            columns of C that exist, 1..WIDTH: the others are neither read nor written
+    accumulate   0: C = A B, else C += A B
+    """
+    @intrinsic
+    def tile(typingctx, zero, a, a_row, a_k, b, K, c, c_row, n, accumulate):
+        integer = types.intp
+        signature = types.void(zero, *[integer] * 9)
+
+        def codegen(context, builder, signature, args):
+            _, a, a_row, a_k, b, K, c, c_row, n, accumulate = args
+            i64, i32, byte = ir.IntType(64), ir.IntType(32), ir.IntType(8)
+            scalar = ir.FloatType() if signature.args[0] == types.float32 else ir.DoubleType()
+            bytes_each = 4 if signature.args[0] == types.float32 else 8
+            vector = ir.VectorType(scalar, LANES)
+            mask = ir.VectorType(ir.IntType(1), LANES)
+            suffix = f"v{LANES}f{8 * bytes_each}"
+            pointers = vector.as_pointer()
+
+            def declare(name, returns, *arguments):
+                return cgutils.get_or_insert_function(builder.module, ir.FunctionType(returns, arguments), name)
+
+            fma = declare(f"llvm.fma.{suffix}", vector, vector, vector, vector)
+            masked_load = declare(f"llvm.masked.load.{suffix}.p0", vector, pointers, i32, mask, vector)
+            masked_store = declare(f"llvm.masked.store.{suffix}.p0", ir.VoidType(), vector, pointers, i32, mask)
+
+            def splat(value, type_):
+                one = builder.insert_element(ir.Constant(type_, ir.Undefined), value, i32(0))
+                return builder.shuffle_vector(
+                    one, ir.Constant(type_, ir.Undefined), ir.Constant(ir.VectorType(i32, LANES), [0] * LANES))
+
+            def vector_at(pointer, v):
+                return builder.bitcast(builder.gep(pointer, [i64(v * LANES * bytes_each)]), pointers)
+
+            a, b, c = (builder.inttoptr(p, byte.as_pointer()) for p in (a, b, c))
+            a_rows = [builder.gep(a, [builder.mul(a_row, i64(m))]) for m in range(rows)]
+            c_rows = [builder.gep(c, [builder.mul(c_row, i64(m))]) for m in range(rows)]
+            grid = [(m, v) for m in range(rows) for v in range(VECTORS_PER_ROW)]
+
+            before = builder.block
+            loop = builder.append_basic_block("over_k")
+            done = builder.append_basic_block("done")
+            builder.branch(loop)
+            builder.position_at_end(loop)
+            k = builder.phi(i64)
+            k.add_incoming(i64(0), before)
+            sums = {}
+            for mv in grid:
+                sums[mv] = builder.phi(vector)
+                sums[mv].add_incoming(ir.Constant(vector, [0.0] * LANES), before)
+            b_row = builder.gep(b, [builder.mul(k, i64(WIDTH * bytes_each))])
+            b_now = []
+            for v in range(VECTORS_PER_ROW):
+                b_now.append(builder.load(vector_at(b_row, v)))
+                b_now[v].align = bytes_each
+            a_offset = builder.mul(k, a_k)
+            new = {}
+            for m in range(rows):
+                number = builder.bitcast(builder.gep(a_rows[m], [a_offset]), scalar.as_pointer())
+                factor = splat(builder.load(number), vector)
+                for v in range(VECTORS_PER_ROW):
+                    new[m, v] = builder.call(fma, [factor, b_now[v], sums[m, v]])
+            next_k = builder.add(k, i64(1))
+            k.add_incoming(next_k, loop)
+            for mv in grid:
+                sums[mv].add_incoming(new[mv], loop)
+            builder.cbranch(builder.icmp_signed("<", next_k, K), loop, done)
+            builder.position_at_end(done)
+
+            lanes = ir.Constant(ir.VectorType(i64, LANES), list(range(LANES)))
+            adds = builder.icmp_signed("!=", accumulate, i64(0))
+            with builder.if_else(builder.icmp_signed("==", n, i64(WIDTH))) as (whole, edge):
+                with whole:
+                    with builder.if_else(adds) as (add, put):
+                        with add:
+                            for m, v in grid:
+                                place = vector_at(c_rows[m], v)
+                                old = builder.load(place)
+                                old.align = bytes_each
+                                builder.store(builder.fadd(old, new[m, v]), place).align = bytes_each
+                        with put:
+                            for m, v in grid:
+                                place = vector_at(c_rows[m], v)
+                                builder.store(new[m, v], place).align = bytes_each
+                with edge:
+                    zeros = ir.Constant(vector, [0.0] * LANES)
+                    for v in range(VECTORS_PER_ROW):
+                        left = splat(builder.sub(n, i64(v * LANES)), ir.VectorType(i64, LANES))
+                        exists = builder.icmp_signed("<", lanes, left)
+                        adding = builder.and_(exists, splat(adds, mask))
+                        for m in range(rows):
+                            place = vector_at(c_rows[m], v)
+                            old = builder.call(masked_load, [place, i32(bytes_each), adding, zeros])
+                            builder.call(masked_store, [
+                                builder.fadd(old, new[m, v]), place, i32(bytes_each), exists])
+            return context.get_dummy_value()
+
+        return signature, codegen
+
+    return tile
+
+
+tile8, tile4, tile2, tile1 = (_make_tile(rows) for rows in (8, 4, 2, 1))
+
+
+@intrinsic
+def pointer_at(typingctx, address, zero):
+    """A pointer to numbers of zero's dtype at this address, for numba.carray."""
+    signature = types.CPointer(zero)(address, zero)
+
+    def codegen(context, builder, signature, args):
+        return builder.inttoptr(args[0], context.get_value_type(signature.return_type))
+
+    return signature, codegen
