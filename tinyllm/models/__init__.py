@@ -1,0 +1,4 @@
+"""Models: what goes in, what comes out, the loss; no training code."""
+from tinyllm.models.language_model import LanguageModel
+
+__all__ = ["LanguageModel"]

@@ -1,0 +1,7 @@
+"""Layers: what holds the parameters that the ops need, under PyTorch's names."""
+from tinyllm.nn.attention import SelfAttention
+from tinyllm.nn.layers import Dropout, Embedding, LayerNorm, Linear
+from tinyllm.nn.module import Module
+from tinyllm.nn.recurrent import GRU, LSTM, RNN
+
+__all__ = ["Module", "Linear", "Embedding", "LayerNorm", "Dropout", "RNN", "LSTM", "GRU", "SelfAttention"]
