@@ -1,0 +1,145 @@
+"""From ids to batches: windows of one long text, and rows of different lengths padded to one array.
+
+A window of T tokens at s reads ids[s : s + T] and predicts the token after each, ids[s + 1 : s + T + 1].
+
+    ContiguousBatches   row b of a batch goes on where row b of the batch before ended: a state can be carried
+    ShuffledWindows     windows in random order: each starts from nothing
+
+Both are iterators without an end, epoch after epoch, and every epoch draws anew where the text is cut, so that
+no token always stands at the edge of a window.  state_dict() is plain JSON and resumes inside an epoch to the
+bit.
+"""
+import zlib
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Batch(NamedTuple):
+    """ids and targets (B, T); restart: the rows do not go on from the batch before."""
+
+    ids: np.ndarray
+    targets: np.ndarray
+    restart: bool
+
+
+class _Windows:
+    """What the two have in common: an epoch is an array of window starts (steps, rows)."""
+
+    def __init__(self, ids, batch_size, seq_len, *, rng):
+        name = type(self).__name__
+        self.ids = np.asarray(ids)
+        if self.ids.ndim != 1 or self.ids.dtype.kind not in "iu":
+            raise ValueError(
+                f"{name}: ids must be integers (N,), got {self.ids.dtype} of shape {self.ids.shape}")
+        for argument, value in [("batch_size", batch_size), ("seq_len", seq_len)]:
+            if value < 1:
+                raise ValueError(f"{name}: {argument} must be at least 1, got {value}")
+        if len(self.ids) < seq_len + 1:
+            raise ValueError(f"{name}: the text has {len(self.ids)} tokens, a window of {seq_len} and the token "
+                             f"after it need {seq_len + 1}")
+        self.batch_size, self.seq_len, self.rng = batch_size, seq_len, rng
+        self._text = {"tokens": len(self.ids), "crc32": zlib.crc32(np.ascontiguousarray(self.ids, np.int64)),
+                      "batch_size": batch_size, "seq_len": seq_len}
+        self.epoch = 0  # how many have been begun
+        self.position = 0  # batches given out in this epoch
+        self._starts = None
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        if self._starts is None or self.position == self.steps_per_epoch:
+            self._begin_epoch()
+            self.epoch += 1
+            self.position = 0
+        window = self._starts[self.position][:, None] + np.arange(self.seq_len)
+        restart = self.restarts or self.position == 0
+        self.position += 1
+        return Batch(self.ids[window], self.ids[window + 1], restart)
+
+    def _begin_epoch(self):
+        self._drawn_from = self.rng.bit_generator.state
+        self._starts = self._draw()
+
+    def state_dict(self):
+        """Where the iterator stands, as JSON: the epoch, the batch in it, and the generator that drew it."""
+        begun = self._starts is not None
+        return {"epoch": self.epoch, "position": self.position, "text": self._text,
+                "rng": self._drawn_from if begun else self.rng.bit_generator.state}
+
+    def load_state_dict(self, state):
+        """Stand where state_dict() was taken; ValueError if that was over other ids or other sizes."""
+        if state["text"] != self._text:
+            raise ValueError(f"{type(self).__name__}: the state belongs to another text or other sizes: "
+                             f"it was {state['text']}, this is {self._text}")
+        self.rng.bit_generator.state = state["rng"]
+        self.epoch, self.position = state["epoch"], state["position"]
+        self._starts = None
+        if self.epoch:
+            self._begin_epoch()  # draws again what was drawn, and leaves the generator as it was
+
+
+class ContiguousBatches(_Windows):
+    """The text as batch_size streams side by side, their windows in order.
+
+    ids (N,) integers; rng draws, at the start of each epoch, how many tokens the first stream leaves out.
+    restart is True for the first batch of an epoch only.
+
+    Raises ValueError for a text shorter than one window in each stream, saying both lengths.
+    """
+
+    restarts = False
+
+    def __init__(self, ids, batch_size, seq_len, *, rng):
+        super().__init__(ids, batch_size, seq_len, rng=rng)
+        N, needed = len(self.ids), batch_size * seq_len + 1
+        if N < needed:
+            raise ValueError(f"ContiguousBatches: the text has {N} tokens, {batch_size} streams of windows of "
+                             f"{seq_len} need {needed}: take fewer streams or shorter windows")
+        # a window less than the text would hold, so that the offset may move by a whole window
+        self.steps_per_epoch = max(1, (N - seq_len) // (batch_size * seq_len))
+
+    def _draw(self):
+        B, T, steps = self.batch_size, self.seq_len, self.steps_per_epoch
+        offset = self.rng.integers(len(self.ids) - B * steps * T)
+        return offset + T * (np.arange(steps)[:, None] + steps * np.arange(B))
+
+
+class ShuffledWindows(_Windows):
+    """The text cut into windows, batch_size of them at a time, in an order drawn for each epoch.
+
+    ids (N,) integers; rng draws the order and where the first window starts.  What is left of an epoch after
+    the last full batch is not used in it; a text of fewer windows than batch_size gives batches of them all.
+    restart is always True.
+
+    Raises ValueError for a text shorter than one window, saying both lengths.
+    """
+
+    restarts = True
+
+    def __init__(self, ids, batch_size, seq_len, *, rng):
+        super().__init__(ids, batch_size, seq_len, rng=rng)
+        windows = max(1, (len(self.ids) - seq_len) // seq_len)
+        self.rows = min(batch_size, windows)
+        self.windows, self.steps_per_epoch = windows, windows // self.rows
+
+    def _draw(self):
+        T = self.seq_len
+        offset = self.rng.integers(len(self.ids) - self.windows * T)
+        order = self.rng.permutation(self.windows)[:self.steps_per_epoch * self.rows]
+        return offset + T * order.reshape(self.steps_per_epoch, self.rows)
+
+
+def pad(rows, pad_id):
+    """Rows of ids of different lengths as one array: ids (B, T) int32; valid (B, T), True = a real token.
+
+    T is the length of the longest row; beyond its end a row holds pad_id.
+    """
+    if not len(rows):
+        raise ValueError("pad: rows must hold at least one row, got none")
+    lengths = np.array([len(row) for row in rows])
+    valid = np.arange(lengths.max()) < lengths[:, None]
+    ids = np.full(valid.shape, pad_id, np.int32)
+    ids[valid] = np.concatenate([np.asarray(row, np.int32) for row in rows])
+    return ids, valid
