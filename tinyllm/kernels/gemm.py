@@ -9,13 +9,15 @@ gradients), A is packed as well, strip by strip.
 
     product(a, b, out)                  from Python: packs and multiplies, over threads
     packed(b, name)                     from Python: what a time loop does once for its weights
+    product_packed(a, panels, out)      from Python: the product with what was packed, over threads
     pack(b, panels)                     the same inside a kernel, on one thread
     multiply(a, panels, out, adds)      inside a kernel, on one thread: out (+)= a @ (what was packed)
+                                        (panels[:, :k] multiplies by the first k rows of B only)
 
 Threads take blocks of C and never parts of one sum, and each element of C is the same chain of sums whatever
 its block is: results are bit-identical for any number of threads, and for a row alone or among others.
 
-Compiled code cannot call NumPy's BLAS without SciPy; where compilation is off, all four are NumPy.
+Compiled code cannot call NumPy's BLAS without SciPy; where compilation is off, all five are NumPy.
 """
 import numba
 from numba import prange
@@ -47,14 +49,24 @@ def packed(b, name="panels"):
 
 def product(a, b, out, accumulate=False):
     """out (+)= a @ b, and out: a (M, K) and b (K, N) with any strides, out (M, N) with consecutive columns."""
-    (M, K), N = a.shape, b.shape[1]
-    assert b.shape[0] == K and out.shape == (M, N), "product: shapes do not fit"
-    assert a.dtype == b.dtype == out.dtype, "product: one dtype"
-    assert N <= 1 or out.strides[1] == out.itemsize, "product: the columns of out must be consecutive"
-    if not compiling() or K == 0:
+    assert a.dtype == b.dtype and a.shape[1] == b.shape[0], "product: a and b do not fit"
+    if not compiling():
         out[...] = a @ b + out if accumulate else a @ b
-    elif M and N:
-        panels = packed(b)
+        return out
+    return product_packed(a, packed(b), out, accumulate)
+
+
+def product_packed(a, panels, out, accumulate=False):
+    """product(a, b, out, accumulate) where panels = packed(b): a loop over blocks of a packs b once, before it."""
+    (M, K), N = a.shape, out.shape[1]
+    assert out.shape[0] == M and panels.shape == panels_shape(K, N), "product: shapes do not fit"
+    assert a.dtype == panels.dtype == out.dtype, "product: one dtype"
+    assert N <= 1 or out.strides[1] == out.itemsize, "product: the columns of out must be consecutive"
+    if not compiling():
+        multiply(a, panels, out, accumulate)
+    elif K == 0 and not accumulate:
+        out[...] = 0
+    elif M and N and K:
         address, a_row, a_k = _address(a)
         strips = scratch.take("strips", (M + STRIP - 1) // STRIP * STRIP * K if a_k != a.itemsize else 0, a.dtype)
         c, c_row, _ = _address(out)
@@ -130,7 +142,7 @@ def multiply_panels(M, a, a_strip, a_row, a_k, panels, first, last, c, c_row, N,
         length = min(BLOCK, K - k0)
         adds = 1 if k0 > 0 else accumulate
         for p in range(first, last):
-            b = base + (p * K + k0) * WIDTH * item
+            b = base + p * panels.strides[0] + k0 * WIDTH * item
             n = min(WIDTH, N - p * WIDTH)
             for m in range(0, M, STRIP):
                 _multiply_strip(zero, min(STRIP, M - m), a + m // STRIP * a_strip + k0 * a_k, a_row, a_k, b, length,
