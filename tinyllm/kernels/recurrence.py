@@ -1,0 +1,75 @@
+"""What the recurrent ops share: who takes which rows, which way time runs, the state before each step.
+
+A recurrent op forks once a sequence: every part of the batch walks the whole time loop by itself, with no
+barrier inside.  A row's numbers depend on no other row, so the parts change the speed and never a bit.
+"""
+import numpy as np
+from numba import prange
+
+from tinyllm.kernels import scratch, threads
+from tinyllm.kernels.jit import jit
+from tinyllm.shapes import check_shapes
+
+UNIT = 4  # rows that stay together: fewer than a tile of 4 rows costs a thread as much as 4
+NO_MASK = np.empty((0, 0), bool)
+
+
+def check_sequence(op, valid, /, **arrays):
+    """Check the arrays of a recurrent op, each given with its axes, and the mask; the sizes by letter.
+
+    Raises ValueError for a wrong shape, for another dtype than the first array's, and for a mask that is not
+    boolean (B, T).
+    """
+    masked = {} if valid is None else {"valid": (valid, "BT")}
+    sizes = check_shapes(op, **arrays, **masked)
+    (first, (x, _)), *others = arrays.items()
+    if x.dtype.kind != "f":
+        raise ValueError(f"{op}: {first} must be floating point, got {x.dtype}")
+    for name, (array, _) in others:
+        if array.dtype != x.dtype:
+            raise ValueError(f"{op}: {name} must be {x.dtype} as {first}, got {array.dtype}")
+    if valid is not None and valid.dtype != bool:
+        raise ValueError(f"{op}: valid must be boolean, got {valid.dtype}")
+    return sizes
+
+
+def parts(B):
+    """How many parts a batch of B rows is split into: one a thread, unless that leaves a part too few rows."""
+    return max(1, min(threads.count(), (B + UNIT - 1) // UNIT))
+
+
+@jit
+def rows_of(part, parts, B):
+    """The first row of this part, and the first after it."""
+    units = (B + UNIT - 1) // UNIT
+    return min(B, units * part // parts * UNIT), min(B, units * (part + 1) // parts * UNIT)
+
+
+@jit
+def time_of(step, T, reverse):
+    """The place in the sequence that a step of the loop is at."""
+    return T - 1 - step if reverse else step
+
+
+@jit
+def copy_row(source, target):
+    """target (H,) = source (H,)."""
+    for j in range(target.shape[0]):
+        target[j] = source[j]
+
+
+@jit(parallel=True)
+def _states_before(h0, h, reverse, before):
+    B, T = h.shape[0], h.shape[1]
+    for b in prange(B):
+        for step in range(T):
+            t = time_of(step, T, reverse)
+            source = h0[b] if step == 0 else h[b, time_of(step - 1, T, reverse)]
+            copy_row(source, before[b, t])
+
+
+def states_before(h0, h, reverse, name):
+    """h0 (B, H), states h (B, T, H) -> (B, T, H) from the pool: the state that each step started from."""
+    before = scratch.take(name, h.size, h.dtype).reshape(h.shape)
+    _states_before(h0, h, reverse, before)
+    return before
