@@ -105,11 +105,15 @@ class Tensor:
         dout = np.asarray(dout, self.data.dtype)
         if dout.shape != self.data.shape:
             raise ValueError(f"backward: dout must have shape {self.data.shape}, got {dout.shape}")
-        grads = {id(self): dout}
-        for node in _uses_first(self):
-            grad = grads.pop(id(node))
+        order = _parents_first(self)
+        if any(node._backward is _freed for node in order):  # before any leaf has received something
+            _freed(dout)
+        grads, taken = {id(self): dout}, {id(dout)}
+        while order:  # popped, so that memory is given back as the walk goes
+            node = order.pop()
+            grad = np.asarray(grads.pop(id(node)))  # sums of 0-dimensional arrays are NumPy scalars
             if node._backward is None:
-                node.grad = grad if node.grad is None else node.grad + grad
+                node.grad = _own(grad, taken) if node.grad is None else np.asarray(node.grad + grad)
                 continue
             dparents = node._backward(grad)
             parents = node._parents
@@ -117,6 +121,7 @@ class Tensor:
                 node._parents, node._backward = (), _freed
             for parent, dparent in zip(parents, dparents, strict=True):
                 if parent.requires_grad:
+                    assert dparent is not None, "no gradient for a parent that requires one"
                     assert dparent.shape == parent.data.shape, "gradient of another shape"
                     assert dparent.dtype == parent.data.dtype, "gradient of another dtype"
                     seen = grads.get(id(parent))
@@ -160,8 +165,17 @@ def _freed(dout):
         "retain_graph=True to walk it again")
 
 
-def _uses_first(root):
-    """The graph below root, each tensor after everything that uses it.
+def _own(grad, taken):
+    """grad, or a copy where anything else may hold its memory: clipping may write into what a leaf keeps."""
+    shared = id(grad) in taken or isinstance(grad.base, np.ndarray)
+    if shared or not grad.flags.writeable or not grad.flags.c_contiguous:
+        return np.array(grad, order="C")
+    taken.add(id(grad))
+    return grad
+
+
+def _parents_first(root):
+    """The graph below root that requires gradients, each tensor before everything that uses it.
 
     A loop, not a recursion: the graph of a long sequence is deeper than Python's stack.
     """
@@ -174,4 +188,4 @@ def _uses_first(root):
             visited.add(id(node))
             stack.append((node, True))
             stack.extend((p, False) for p in node._parents if p.requires_grad)
-    return reversed(order)
+    return order

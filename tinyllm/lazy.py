@@ -1,8 +1,8 @@
 """Public names of a package that are loaded on first use, so that importing it stays light (as PEP 562).
 
 A function may have the name of the module that holds it (tinyllm.gradcheck, tinyllm.ops.softmax).  Python
-puts a submodule into its package whenever anyone imports it, which would hide the function; so the package puts
-the function there, and `from tinyllm.ops import softmax` means the same whatever was imported before.
+puts a submodule into its package whenever anyone imports it, which would hide the function; so the package
+puts the function there, and `from tinyllm.ops import softmax` means the same whatever was imported before.
 """
 import importlib
 import sys

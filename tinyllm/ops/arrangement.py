@@ -30,10 +30,11 @@ def reshape(x, *shape):
 
 def transpose(x, *axes):
     """The axes in another order; without axes, in reverse."""
-    x, axes = as_tensor(x), _unpacked(axes) or tuple(range(as_tensor(x).ndim))[::-1]
-    if sorted(a % max(x.ndim, 1) for a in axes) != list(range(x.ndim)):
-        raise ValueError(f"transpose: axes must be an order of 0..{x.ndim - 1}, got {axes}")
-    back = np.argsort([a % max(x.ndim, 1) for a in axes])
+    x = as_tensor(x)
+    axes = _unpacked(axes) or tuple(range(x.ndim))[::-1]
+    if sorted(axis + x.ndim if axis < 0 else axis for axis in axes) != list(range(x.ndim)):
+        raise ValueError(f"transpose: axes must be 0..{x.ndim - 1} in some order, got {axes}")
+    back = np.argsort(np.arange(x.ndim)[list(axes)])
     return Tensor.from_op(x.data.transpose(axes), (x,), lambda dy: (dy.transpose(back),))
 
 
