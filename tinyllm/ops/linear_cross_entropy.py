@@ -1,0 +1,159 @@
+"""The output layer and its cross-entropy in one op: linear_cross_entropy(x, W, b, t).
+
+Forward, q and n as in cross_entropy.py:
+
+    z[i] = W x[i] + b         p[i] = softmax(z[i])         L = -1/n * sum_i sum_v q[i, v] log p[i, v]
+
+Backward: dL/dz = (p - q) / n by cross_entropy.py, 0 in ignored rows, and z is linear in x, W and b, hence
+
+    dx = dz W            dW = dz^T x            db = sum_i dz[i]
+
+The gradient is computed forward.  With a vocabulary of thousands, z (N, V) is larger than everything else in the
+model, so it exists one block of rows at a time: ROOM bytes of it, in memory that the next block overwrites.  A
+backward of its own would have to multiply x W^T a second time to have z again, a third more work.  But L is one
+number, dL/dx = dloss * (dL/dx for dloss = 1), so while a block of z is there its share of dx, dW, db for
+dloss = 1 is taken, and backward only scales (by 1, as a rule: then not even that).  Without a recorded graph, or for
+arguments that need no gradient, nothing of this is computed.
+
+Rows that are ignored are left out before the products.  Blocks follow from V alone, never from the number of threads.
+
+Shapes: x (N, H) float, weight W (V, H), bias b (V,) or None, targets t (N,) integer.
+"""
+import numpy as np
+from numba import prange
+
+from tinyllm.autograd import Tensor, on_formulas, recorded
+from tinyllm.kernels import scratch
+from tinyllm.kernels.elementary import exp
+from tinyllm.kernels.gemm import packed, product, product_packed
+from tinyllm.kernels.jit import jit
+from tinyllm.kernels.sums import column_sums
+from tinyllm.ops.cross_entropy import (
+    IGNORE, check_floats, check_targets, cross_entropy_formula, distance_below, largest, row_loss)
+from tinyllm.ops.linear import linear_formula
+from tinyllm.shapes import check_shapes
+
+ROOM = 1 << 24  # bytes of logits at a time: packing and dW are paid once a block, so blocks must not be small
+FEWEST_ROWS = 64  # even where V is so large that they need more than ROOM
+
+
+def linear_cross_entropy_formula(x, weight, bias, targets, label_smoothing=0.0):
+    """The two formulas one after the other, as the docstring writes them."""
+    return cross_entropy_formula(linear_formula(x, weight, bias), targets, label_smoothing)
+
+
+@jit
+def _add(z, bias):
+    """z += bias."""
+    for v in range(z.shape[0]):
+        z[v] += bias[v]
+
+
+@jit
+def _exponentiate(z, m):
+    """z = exp(z - m), in place; returns the sum."""
+    Z = z.dtype.type(0)
+    for v in range(z.shape[0]):
+        z[v] = exp(z[v] - m)
+        Z += z[v]
+    return Z
+
+
+@jit
+def _scale(z, factor, spread):
+    """z = factor z - spread, in place."""
+    for v in range(z.shape[0]):
+        z[v] = factor * z[v] - spread
+
+
+@jit(parallel=True)
+def _rows(z, bias, t, smoothing, n, wanted, losses):
+    """z (R, V) = x W^T  ->  losses (R,) and, where wanted, z becomes dz for dloss = 1: (p - q) / n."""
+    dtype, V = z.dtype.type, z.shape[1]
+    for i in prange(z.shape[0]):
+        row = z[i]
+        _add(row, bias)
+        m, target = largest(row), row[t[i]]
+        below = distance_below(row, m) if smoothing > 0 else m
+        Z = _exponentiate(row, m)
+        losses[i] = row_loss(target, m, Z, below, V, smoothing)
+        if wanted:
+            _scale(row, dtype(1 / (n * Z)), dtype(smoothing / V / n))
+            row[t[i]] -= dtype((1 - smoothing) / n)
+
+
+def rows_per_block(V, itemsize):
+    """How many rows of logits fill ROOM, whole multiples of 256 if they can be (gemm's blocks of k, for dW)."""
+    rows = ROOM // max(1, V * itemsize)
+    return max(FEWEST_ROWS, rows // 256 * 256 if rows >= 256 else rows // 8 * 8)
+
+
+def linear_cross_entropy_forward(x, weight, bias, t, smoothing, wanted):
+    """x (N, H), weight (V, H), bias (V,), t (N,)  ->  loss, dx, dweight, dbias for dloss = 1.
+
+    wanted  three truth values, which of dx, dweight, dbias are computed; the others are None
+    """
+    N, V, dtype = len(x), len(weight), x.dtype
+    kept = np.flatnonzero(t != IGNORE)
+    n = len(kept)
+    if n < N:
+        x, t = x[kept], t[kept]
+    losses = np.empty(n)
+    dx, dweight, dbias = (np.zeros(a.shape, dtype) if w else None for a, w in zip((x, weight, bias), wanted))
+    R = max(1, min(rows_per_block(V, x.itemsize), n))
+    z_room = scratch.take("logits", R * V, dtype).reshape(R, V)
+    weight_t_panels = packed(weight.T, "weight_t")
+    weight_panels = packed(weight, "weight") if wanted[0] else None
+    for start in range(0, n, R):
+        rows = slice(start, min(start + R, n))
+        z = product_packed(x[rows], weight_t_panels, z_room[:rows.stop - start])
+        _rows(z, bias, t[rows], smoothing, n, any(wanted), losses[rows])
+        if wanted[0]:
+            product_packed(z, weight_panels, dx[rows])
+        if wanted[1]:
+            product(z.T, x[rows], dweight, accumulate=True)
+        if wanted[2]:
+            dbias += column_sums(z)
+    if wanted[0] and n < N:
+        dx_kept, dx = dx, np.zeros((N, x.shape[1]), dtype)
+        dx[kept] = dx_kept
+    return losses.sum() / max(n, 1), dx, dweight, dbias
+
+
+def linear_cross_entropy_backward(dloss, dx, dweight, dbias):
+    """dL/dloss (a scalar) and the gradients for dloss = 1 (or None)  ->  dx, dweight, dbias."""
+    if dloss == 1:
+        return dx, dweight, dbias
+    return tuple(None if d is None else d * d.dtype.type(dloss) for d in (dx, dweight, dbias))
+
+
+def linear_cross_entropy(x, weight, bias, targets, label_smoothing=0.0):
+    """cross_entropy(linear(x, weight, bias), targets, label_smoothing), without the (N, V) logits in memory.
+
+    x                Tensor (N, H)
+    weight           Tensor (V, H)
+    bias             Tensor (V,) or None
+    targets          integers (N,), each in 0..V-1 or IGNORE; all IGNORE gives loss 0
+    label_smoothing  share of the target's probability that goes to all V alike, 0..1
+
+    Raises ValueError for a wrong shape or dtype, for targets that are not integers, for a target
+    outside 0..V-1 and for a label_smoothing outside 0..1.
+    """
+    op, targets = "linear_cross_entropy", np.asarray(targets)
+    arrays = {"x": x.data, "weight": weight.data} | ({} if bias is None else {"bias": bias.data})
+    axes = {"x": "NH", "weight": "VH", "bias": "V"}
+    sizes = check_shapes(op, **{name: (a, axes[name]) for name, a in arrays.items()}, targets=(targets, "N"))
+    check_floats(op, **arrays)
+    t = check_targets(op, targets, sizes["V"], label_smoothing)
+    if on_formulas():
+        return linear_cross_entropy_formula(x, weight, bias, t, label_smoothing)
+    parents = (x, weight) if bias is None else (x, weight, bias)
+    wanted = [recorded(p) for p in parents] + [False] * (bias is None)
+    b = np.zeros(sizes["V"], x.dtype) if bias is None else np.ascontiguousarray(bias.data)
+    loss, *gradients = linear_cross_entropy_forward(
+        np.ascontiguousarray(x.data), weight.data, b, t, float(label_smoothing), wanted)
+
+    def backward(dloss):
+        return linear_cross_entropy_backward(dloss.item(), *gradients)[:len(parents)]
+
+    return Tensor.from_op(np.asarray(loss, x.dtype), parents, backward)
