@@ -84,10 +84,10 @@ def _compare(value, dout, name, x, rng, entries, eps, rtol, atol):
         middle = x.data[place]
         with no_grad():
             x.data[place] = middle + eps
-            above = value()
+            above = value().copy()  # f may give a view of x
             x.data[place] = middle - eps
-            below = value()
-        x.data[place] = middle
+            below = value().copy()
+            x.data[place] = middle
         numeric[n] = np.sum(dout * (above - below)) / (2 * eps)  # before the sum, where fewer digits cancel
         backward[n] = grad[place]
     largest = np.abs(numeric).max(initial=0.0)

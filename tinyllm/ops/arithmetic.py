@@ -51,7 +51,7 @@ def _like(x, other):
     if isinstance(x, Tensor) and x.dtype.kind == "f":
         return x
     array = x.data if isinstance(x, Tensor) else np.asarray(x)
-    takes = array.dtype.kind in "iub" or not (isinstance(x, Tensor) or array.ndim)
+    takes = array.dtype.kind in "iub" or array.dtype.kind == "f" and not (isinstance(x, Tensor) or array.ndim)
     if takes and isinstance(other, Tensor) and other.dtype.kind == "f":
         return Tensor(array.astype(other.dtype))
     return as_tensor(x)
