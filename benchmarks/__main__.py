@@ -1,0 +1,60 @@
+"""python -m benchmarks [WORK...]: a training step and generation against PyTorch on the same work.
+
+WORK is train-S, train-M, generate-S-1, generate-S-16, generate-M-1 or generate-M-16; none: all of them.  Needs torch and an idle
+machine; --json FILE keeps the figures.
+"""
+import argparse
+import datetime
+import json
+import platform
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.sizes import SIZES, model_options
+from benchmarks.timing import compare
+
+WORKS = ["train-S", "train-M", "generate-S-1", "generate-S-16", "generate-M-1", "generate-M-16"]
+TORCH = {"train": ["torch", "torch-fused", "torch-compiled"], "generate": ["torch"]}
+
+
+def measure(work, folder, rounds):
+    """One row of the table as a dict."""
+    from tinyllm.models import LanguageModel
+    kind, size, *batch = work.split("-")
+    batch = int(batch[0]) if batch else SIZES[size]["batch"]
+    weights = Path(folder) / f"{size}.npz"
+    if not weights.exists():
+        np.savez(weights, **LanguageModel(**model_options(size), rng=np.random.default_rng(0)).state_dict())
+    done = compare(["ours", *TORCH[kind]], kind, size, batch, weights, rounds)
+    best = max((c for name, c in done.items() if name != "ours"), key=lambda c: c.tokens_per_second())
+    return {"work": work, "ours": done["ours"].tokens_per_second(), "best_torch": best.tokens_per_second(),
+            "torch_mode": best.name, "ratio": done["ours"].tokens_per_second() / best.tokens_per_second(),
+            "peak_memory_ratio": done["ours"].peak_bytes / min(c.peak_bytes for n, c in done.items() if n != "ours"),
+            "seconds": {name: c.seconds for name, c in done.items()}}
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.split("\n")[0])
+    parser.add_argument("works", nargs="*", metavar="WORK", help=", ".join(WORKS))
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--json", metavar="FILE")
+    args = parser.parse_args()
+    if unknown := sorted(set(args.works) - set(WORKS)):
+        parser.error(f"WORK must be among {', '.join(WORKS)}, got {', '.join(unknown)}")
+    print(f"{datetime.date.today()}  {platform.processor() or platform.machine()}  tokens per second, medians of {args.rounds}")
+    print(f"{'work':<14} {'ours':>9} {'best torch':>11} {'ratio':>6}  {'memory':>6}  torch mode")
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        for work in args.works or WORKS:
+            row = measure(work, folder, args.rounds)
+            rows.append(row)
+            print(f"{work:<14} {row['ours']:>9.0f} {row['best_torch']:>11.0f} {row['ratio']:>6.2f}  "
+                  f"{row['peak_memory_ratio']:>6.2f}  {row['torch_mode']}", flush=True)
+    if args.json:
+        Path(args.json).write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,134 @@
+"""Every op and every model, each option once: what the gradient check, the formula-equals-kernel test,
+`tinyllm gradcheck` and the mutation script all read.
+
+A Case builds a function of Tensors and the arrays to call it with:
+
+    f, arrays, parameters = case.build(rng)          arrays float64; parameters: a Module that f uses beside them, or ()
+
+Sizes are small and no multiple of a vector.  An op without a case fails a test.
+"""
+from typing import Callable, NamedTuple
+
+import numpy as np
+
+from tinyllm import nn, ops
+from tinyllm.models import LanguageModel
+from tinyllm.ops.cross_entropy import IGNORE
+
+
+class Case(NamedTuple):
+    """op: the name in tinyllm.ops, or a model's; option: what is special about this case; build: see above."""
+
+    op: str
+    option: str
+    build: Callable
+
+    @property
+    def name(self):
+        return f"{self.op}: {self.option}" if self.option else self.op
+
+
+def _plain(op, option, *shapes, positive=False, **options):
+    """A case of an op that takes arrays of these shapes and nothing else but options."""
+    def build(rng):
+        arrays = [rng.standard_normal(shape) for shape in shapes]
+        arrays = [np.abs(a) + 0.5 for a in arrays] if positive else arrays
+        return (lambda *tensors: getattr(ops, op)(*tensors, **options)), arrays, ()
+    return Case(op, option, build)
+
+
+def _listed(op, option, *shapes, **options):
+    """The same for an op that takes a list of tensors."""
+    def build(rng):
+        return ((lambda *tensors: getattr(ops, op)(list(tensors), **options)),
+                [rng.standard_normal(shape) for shape in shapes], ())
+    return Case(op, option, build)
+
+
+def _after(op, option, shape, *arguments):
+    """The same for an op that takes one tensor and then something that has no gradient."""
+    return Case(op, option, lambda rng: (
+        (lambda x: getattr(ops, op)(x, *arguments)), [rng.standard_normal(shape)], ()))
+
+
+def _recurrent(op, gates, option, T=4, **options):
+    """A recurrent op with B = 3, E = 4, H = 5."""
+    B, E, H = 3, 4, 5
+    states = 2 if op == "lstm" else 1
+
+    def build(rng):
+        arrays = [rng.standard_normal(shape) for shape in [
+            (B, T, E), *[(B, H)] * states, (gates * H, E), (gates * H, H), (gates * H,), (gates * H,)]]
+        return (lambda *tensors: getattr(ops, op)(*tensors, **options)), arrays, ()
+    return Case(op, option, build)
+
+
+def _layer(layer, option, **options):
+    """A recurrent layer with its parameters, fed with padded rows."""
+    def build(rng):
+        module = getattr(nn, layer)(3, 4, rng=rng, dtype=np.float64, **options)
+        return (lambda x: module(x, valid=PADDED)[0]), [rng.standard_normal((3, 4, 3))], module
+    return Case(layer, option, build)
+
+
+def _language_model(option, **options):
+    def build(rng):
+        sizes = {"embed_dim": 4, "hidden_dim": 6, "num_heads": 2, "rng": rng, "dtype": np.float64}
+        model = LanguageModel(7, **{**sizes, **options})
+        ids, targets = rng.integers(0, 7, (2, 5)), rng.integers(0, 7, (2, 5))
+        return (lambda: model.loss(ids, targets, rng=np.random.default_rng(5))), [], model
+    return Case("LanguageModel", option, build)
+
+
+PADDED = np.array([[True, True, True, True], [True, True, False, False], [True, False, False, False]])
+MASK = np.array([[[True, False, False, False, False], [False, True, True, False, True], [True] * 5]] * 2)
+SOURCES = np.array([[True] * 5, [True, True, False, False, False]])
+TARGETS = np.array([2, 0, IGNORE, 4])
+IDS = np.array([[3, 0, 3], [3, 1, 0]])
+
+CASES = [
+    _plain("add", "broadcast", (3, 4), (4,)), _plain("sub", "broadcast", (3, 4), (3, 1)),
+    _plain("mul", "broadcast", (3, 4), (1, 4)), _plain("div", "broadcast", (3, 4), (3, 1), positive=True),
+    _plain("neg", "", (3, 4)), _after("power", "3", (3, 4), 3), _plain("maximum", "", (3, 4), (3, 4)),
+    _plain("exp", "", (3, 4)), _plain("log", "", (3, 4), positive=True), _plain("sqrt", "", (3, 4), positive=True),
+    _plain("tanh", "", (3, 4)), _plain("sigmoid", "", (3, 4)), _plain("relu", "", (3, 4)),
+    _after("reshape", "", (3, 4), 2, -1), _after("transpose", "", (3, 4)), _after("swapaxes", "", (2, 3, 4), 0, 2),
+    _after("flip", "", (3, 4), 1), _after("getitem", "slice", (3, 4), (slice(None), slice(1, 3))),
+    _after("getitem", "repeated ids", (4, 3), IDS), _listed("concatenate", "", (3, 2), (3, 4), axis=1),
+    _listed("stack", "", (3, 2), (3, 2), axis=1),
+    Case("where", "", lambda rng: ((lambda a, b: ops.where(PADDED, a, b)),
+                                   [rng.standard_normal((3, 4)), rng.standard_normal((3, 4))], ())),
+    _plain("sum", "all", (3, 4)), _plain("sum", "axis", (2, 3, 4), axis=1, keepdims=True),
+    _plain("mean", "axis", (2, 3, 4), axis=(0, 2)), _plain("max", "axis", (3, 4), axis=1),
+    _plain("matmul", "", (3, 4), (4, 2)), _plain("matmul", "batched, broadcast", (2, 3, 4), (4, 5)),
+
+    _plain("linear", "", (2, 3, 5), (4, 5), (4,)), _plain("linear", "no bias", (3, 5), (4, 5)),
+    Case("embedding", "repeated ids", lambda rng: (lambda w: ops.embedding(IDS, w), [rng.standard_normal((5, 3))], ())),
+    *[_recurrent(op, gates, option, **options) for op, gates in [("rnn", 1), ("gru", 3), ("lstm", 4)]
+      for option, options in [("", {}), ("one step", {"T": 1}), ("valid", {"valid": PADDED}), ("reverse", {"reverse": True}),
+                              ("valid, reverse", {"valid": PADDED, "reverse": True})]],
+    _plain("softmax", "", (3, 5)), _plain("softmax", "mask", (2, 3, 5), mask=MASK),
+    _plain("attention", "", (2, 3, 4), (2, 5, 4), (2, 5, 6)),
+    _plain("attention", "two heads, causal, S > T", (2, 3, 4), (2, 5, 4), (2, 5, 6), num_heads=2, causal=True),
+    _plain("attention", "valid", (2, 3, 4), (2, 5, 4), (2, 5, 4), num_heads=2, valid=SOURCES),
+    _plain("attention", "mask, all but one hidden", (2, 3, 4), (2, 5, 4), (2, 5, 4), num_heads=2, mask=MASK),
+    _plain("self_attention", "causal", (2, 4, 18), num_heads=2, causal=True),
+    _plain("self_attention", "valid", (2, 5, 12), num_heads=2, valid=SOURCES),
+    _plain("layer_norm", "", (2, 3, 5), (5,), (5,)),
+    Case("dropout", "", lambda rng: (
+        lambda x: ops.dropout(x, 0.4, np.random.default_rng(3)), [rng.standard_normal((4, 5))], ())),
+    _after("cross_entropy", "ignored targets", (4, 5), TARGETS),
+    _after("cross_entropy", "label smoothing", (4, 5), TARGETS, 0.1),
+    *[Case("linear_cross_entropy", option, lambda rng, bias=bias, smoothing=smoothing: (
+        (lambda x, w, *b: ops.linear_cross_entropy(x, w, b[0] if b else None, TARGETS, smoothing)),
+        [rng.standard_normal((4, 3)), rng.standard_normal((5, 3)), *[rng.standard_normal(5)] * bias], ()))
+      for option, bias, smoothing in [("", 1, 0.0), ("no bias", 0, 0.0), ("label smoothing", 1, 0.1)]],
+
+    _layer("RNN", "two layers, both directions", num_layers=2, bidirectional=True),
+    _layer("GRU", "two layers, both directions", num_layers=2, bidirectional=True),
+    _layer("LSTM", "two layers, both directions", num_layers=2, bidirectional=True),
+    *[_language_model(cell, cell=cell) for cell in ("gru", "lstm", "rnn")],
+    _language_model("two layers of each, dropout", num_layers=2, num_attention_layers=2, dropout=0.2),
+    _language_model("tied weights", tie_weights=True, embed_dim=6),
+    _language_model("tied weights, projection, no attention", tie_weights=True, num_attention_layers=0),
+]
