@@ -130,7 +130,7 @@ def test_draws_have_the_probabilities_of_the_model(rng, chosen):
 
 
 def test_kept_ids_are_those_of_torch(rng):
-    """topk, then the mass that stands before in the sorted order; each kept id has at least 0.15 / 11 of it."""
+    """topk, then the mass before each id in the sorted order; a kept id has 0.15 / 11 of it at the least."""
     torch = torch_or_skip()
     for _ in range(10):
         x = torch.tensor(3 * rng.standard_normal(40))
