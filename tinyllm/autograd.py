@@ -156,7 +156,7 @@ class Tensor:
 
     def __repr__(self):
         graph = ", requires_grad=True" if self.requires_grad else ""
-        return f"Tensor({np.array2string(self.data, prefix='Tensor(')}{graph})"
+        return f"Tensor({np.array2string(self.data, separator=', ', prefix='Tensor(')}{graph})"
 
 
 def _freed(dout):

@@ -82,11 +82,13 @@ def _compare(value, dout, name, x, rng, entries, eps, rtol, atol):
     for n, i in enumerate(chosen):
         place = np.unravel_index(i, x.data.shape)
         middle = x.data[place]
-        with no_grad():
-            x.data[place] = middle + eps
-            above = value().copy()  # f may give a view of x
-            x.data[place] = middle - eps
-            below = value().copy()
+        try:
+            with no_grad():
+                x.data[place] = middle + eps
+                above = value().copy()  # f may give a view of x
+                x.data[place] = middle - eps
+                below = value().copy()
+        finally:  # a parameter must not stay moved where f raises
             x.data[place] = middle
         numeric[n] = np.sum(dout * (above - below)) / (2 * eps)  # before the sum, where fewer digits cancel
         backward[n] = grad[place]
