@@ -68,7 +68,7 @@ def embedding(ids, weight):
         raise ValueError(f"embedding: ids must be in 0..{V - 1}, got {wrong[0]}")
     if on_formulas():
         return embedding_formula(ids, weight)
-    flat = np.array(ids, np.int64, order="C").reshape(-1)  # a copy: the backward must see the ids of the forward
+    flat = np.array(ids, np.int64, order="C").reshape(-1)  # a copy: ids may change before the backward
     y = embedding_forward(flat, weight.data)
 
     def backward(dy):

@@ -79,7 +79,7 @@ def linear(x, weight, bias=None):
     arrays = {"x": (rows, "NI"), "weight": (weight.data, "OI")}
     if bias is not None:
         arrays["bias"] = (bias.data, "O")
-    O = check_shapes("linear", **arrays)["O"]
+    check_shapes("linear", **arrays)
     check_floats("linear", **{name: array for name, (array, _) in arrays.items()})
     if on_formulas():
         return linear_formula(x, weight, bias)
@@ -91,4 +91,4 @@ def linear(x, weight, bias=None):
         dx, dw, db = linear_backward(dy.reshape(y.shape), rows, weight.data, wants[:3])
         return (None if dx is None else dx.reshape(x.shape), dw, db)[:len(parents)]
 
-    return Tensor.from_op(y.reshape(*x.shape[:-1], O), parents, backward)
+    return Tensor.from_op(y.reshape(*x.shape[:-1], len(weight)), parents, backward)

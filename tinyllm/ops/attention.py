@@ -1,0 +1,320 @@
+"""Scaled dot-product attention: each query takes a mean of the values, weighted by how well the keys fit it.
+
+Forward, for each head:
+
+    s = q k^T / sqrt(D)         -inf where the mask is False
+    w = softmax(s)              over S; the kernel keeps a log-sum-exp per row and computes w again backward
+    o = w v
+
+Backward:
+
+    dv = w^T do
+    dw = do v^T
+    ds = w * (dw - sum_S(dw * w))            0 where w is 0, so the mask needs no case of its own
+    dq = ds k / sqrt(D)         dk = ds^T q / sqrt(D)
+
+The kernel takes ROWS queries of one head at a time against all keys that they may see: a strip of ROWS x S
+scores is all that ever exists, so memory grows linearly with T and S.  With causal=True a strip ends where
+its last row does.  The factor 1/sqrt(D) is applied inside the exponential, to s - m, and the log-sum-exp is
+kept in the unit of q k^T: a weight computed again is then exact where it is 1, however large the scores are.
+
+One (b, head) is one task and one thread's: its dk and dv are shared with nobody, and the results have the
+same bits for any number of threads.  A query alone against the same keys has the bits that it has among
+others: attend is what generation calls with one row.
+
+Shapes: q (B, T, A D), k (B, S, A D), v (B, S, A E), o (B, T, A E): the heads are consecutive blocks of
+columns; the kernels see (B T, columns) and where the columns of q, k, v begin.  Vaswani et al. 2017.
+"""
+import math
+
+import numpy as np
+from numba import prange
+
+from tinyllm.autograd import Tensor, no_grad, on_formulas
+from tinyllm.kernels.elementary import exp
+from tinyllm.kernels.gemm import WIDTH, multiply, pack
+from tinyllm.kernels.jit import jit
+from tinyllm.ops.arithmetic import as_tensor
+from tinyllm.ops.cross_entropy import check_floats
+from tinyllm.ops.softmax import dot, exponentials, hide, multiply_by, scores_gradient, softmax_formula
+from tinyllm.shapes import check_shapes
+
+ROWS = 32  # queries at a time: enough for the product, and little is computed beyond the diagonal
+PAD = 32  # a row of scores is worked on in whole vectors, -inf beyond its end
+
+
+def attention_formula(q, k, v, num_heads=1, mask=None):
+    """softmax(q k^T / sqrt(D)) v for each head; mask (B, T, S)."""
+    o = weights_formula(q, k, num_heads, mask) @ _split(v, num_heads)
+    return o.swapaxes(1, 2).reshape(*q.shape[:2], v.shape[-1])
+
+
+def weights_formula(q, k, num_heads=1, mask=None):
+    """softmax(q k^T / sqrt(D)): (B, A, T, S)."""
+    q, k = _split(q, num_heads), _split(k, num_heads)
+    scores = q @ k.swapaxes(-1, -2) / math.sqrt(q.shape[-1])
+    return softmax_formula(scores, None if mask is None else mask[:, None])
+
+
+def _split(x, num_heads):
+    """(B, T, A D) as (B, A, T, D)."""
+    return x.reshape(*x.shape[:2], num_heads, x.shape[-1] // num_heads).swapaxes(1, 2)
+
+
+@jit
+def fill(x, value):
+    """x (n,) becomes this value."""
+    for j in range(x.shape[0]):
+        x[j] = value
+
+
+@jit
+def attend(q, k_panels, v_panels, seen, step, allowed, allowed_step, strip, out, lse):
+    """A few queries of one head: out (R, E) and lse (R,) of q (R, D).
+
+    k_panels, v_panels  k^T (D, S) and v (S, E) as gemm.pack packs them
+    seen, step          row r sees the keys 0..seen + r * step - 1: step 1 for causal, else 0
+    allowed             booleans: of these, only where allowed[r * allowed_step] is True; (0, 0): all of them
+    strip               room for R rows of S numbers, rounded up to PAD
+    """
+    R, D = q.shape
+    last = seen + (R - 1) * step
+    dtype = strip.dtype.type
+    factor, totals = dtype(1 / np.sqrt(D)), np.empty(R, strip.dtype)
+    multiply(q, k_panels[:(last + WIDTH - 1) // WIDTH, :], strip[:R, :last], 0)
+    for r in range(R):
+        n = seen + r * step
+        padded = (n + PAD - 1) // PAD * PAD
+        row = strip[r]
+        if allowed.size:
+            hide(row[:n], allowed[r * allowed_step])
+        fill(row[n:padded], dtype(-np.inf))
+        m, totals[r] = exponentials(row[:padded], factor)
+        lse[r] = m + np.log(totals[r]) / factor
+        fill(row[padded:last], dtype(0))
+    multiply(strip[:R, :last], v_panels[:, :last], out, 0)
+    for r in range(R):
+        multiply_by(out[r], dtype(1) / totals[r])
+
+
+@jit
+def weights_again(scores, lse, factor):
+    """scores (S,) become the weights exp(factor (scores - lse))."""
+    for j in range(scores.shape[0]):
+        scores[j] = exp(factor * (scores[j] - lse))
+
+
+@jit
+def attend_backward(dout, q, k_panels, v_panels, keys, seen, step, allowed, allowed_step, lse, w, dw, room,
+                    dq, dk, dv, adds):
+    """The gradients of attend: dq (R, D), and what these queries add to dk and dv (put there, if adds is 0).
+
+    k_panels, v_panels, keys  k^T (D, S), v^T (E, S) and k (S, D) as gemm.pack packs them
+    w, dw                     two strips; room: for R rows of q or of dout, packed
+    """
+    R, D = q.shape
+    E, last = dout.shape[1], seen + (R - 1) * step
+    dtype = w.dtype.type
+    factor, P = dtype(1 / np.sqrt(D)), (last + WIDTH - 1) // WIDTH
+    multiply(q, k_panels[:P, :], w[:R, :last], 0)
+    multiply(dout, v_panels[:P, :], dw[:R, :last], 0)
+    for r in range(R):
+        n = seen + r * step
+        padded = (n + PAD - 1) // PAD * PAD
+        row, drow = w[r], dw[r]
+        if allowed.size:
+            hide(row[:n], allowed[r * allowed_step])
+        fill(row[n:padded], dtype(-np.inf))
+        fill(drow[n:padded], dtype(0))
+        weights_again(row[:padded], lse[r], factor)
+        scores_gradient(drow[:padded], row[:padded], dot(drow[:padded], row[:padded]), factor)
+        fill(row[padded:last], dtype(0))
+        fill(drow[padded:last], dtype(0))
+    multiply(dw[:R, :last], keys[:, :last], dq, 0)
+    panels = room[:(E + WIDTH - 1) // WIDTH * R * WIDTH].reshape(((E + WIDTH - 1) // WIDTH, R, WIDTH))
+    pack(dout, panels)
+    multiply(w[:R, :last].T, panels[:, :R], dv[:last], adds)
+    panels = room[:(D + WIDTH - 1) // WIDTH * R * WIDTH].reshape(((D + WIDTH - 1) // WIDTH, R, WIDTH))
+    pack(q, panels)
+    multiply(dw[:R, :last].T, panels[:, :R], dk[:last], adds)
+
+
+@jit(parallel=True)
+def _forward_tasks(q, k, v, begins, sizes, causal, allowed, allowed_rows, out, lse):
+    """out (B T, A E) and lse (B A, T); begins: the first columns of q, k, v in their arrays."""
+    (q0, k0, v0), (T, S, A, D, E) = begins, sizes
+    for task in prange(lse.shape[0]):
+        b, a = task // A, task % A
+        k_panels = np.empty(((S + WIDTH - 1) // WIDTH, D, WIDTH), q.dtype)
+        v_panels = np.empty(((E + WIDTH - 1) // WIDTH, S, WIDTH), q.dtype)
+        strip = np.empty((ROWS, (S + PAD - 1) // PAD * PAD), q.dtype)
+        pack(k[b * S:(b + 1) * S, k0 + a * D:k0 + (a + 1) * D].T, k_panels)
+        pack(v[b * S:(b + 1) * S, v0 + a * E:v0 + (a + 1) * E], v_panels)
+        for first in range(0, T, ROWS):
+            end = min(T, first + ROWS)
+            seen = first + S - T + 1 if causal else S
+            shown = b * allowed_rows + (first if allowed_rows > 1 else 0)
+            attend(q[b * T + first:b * T + end, q0 + a * D:q0 + (a + 1) * D], k_panels, v_panels,
+                   seen, causal, allowed[shown:], int(allowed_rows > 1), strip,
+                   out[b * T + first:b * T + end, a * E:(a + 1) * E], lse[task, first:end])
+
+
+@jit(parallel=True)
+def _backward_tasks(dout, q, k, v, begins, sizes, causal, allowed, allowed_rows, lse, dq, dk, dv):
+    """dq, dk, dv in the places of q, k, v; the last queries first, because they see all keys."""
+    (q0, k0, v0), (T, S, A, D, E) = begins, sizes
+    for task in prange(lse.shape[0]):
+        b, a = task // A, task % A
+        k_panels = np.empty(((S + WIDTH - 1) // WIDTH, D, WIDTH), q.dtype)
+        v_panels = np.empty(((S + WIDTH - 1) // WIDTH, E, WIDTH), q.dtype)
+        keys = np.empty(((D + WIDTH - 1) // WIDTH, S, WIDTH), q.dtype)
+        w = np.empty((ROWS, (S + PAD - 1) // PAD * PAD), q.dtype)
+        dw = np.empty_like(w)
+        room = np.empty((max(D, E) + WIDTH - 1) // WIDTH * WIDTH * ROWS, q.dtype)
+        q_columns = slice(q0 + a * D, q0 + (a + 1) * D)
+        k_columns, v_columns = slice(k0 + a * D, k0 + (a + 1) * D), slice(v0 + a * E, v0 + (a + 1) * E)
+        pack(k[b * S:(b + 1) * S, k_columns].T, k_panels)
+        pack(v[b * S:(b + 1) * S, v_columns].T, v_panels)
+        pack(k[b * S:(b + 1) * S, k_columns], keys)
+        for first in range((T - 1) // ROWS * ROWS, -1, -ROWS):
+            end = min(T, first + ROWS)
+            seen = first + S - T + 1 if causal else S
+            shown = b * allowed_rows + (first if allowed_rows > 1 else 0)
+            attend_backward(dout[b * T + first:b * T + end, a * E:(a + 1) * E],
+                            q[b * T + first:b * T + end, q_columns], k_panels, v_panels, keys,
+                            seen, causal, allowed[shown:], int(allowed_rows > 1), lse[task, first:end],
+                            w, dw, room,
+                            dq[b * T + first:b * T + end, q_columns], dk[b * S:(b + 1) * S, k_columns],
+                            dv[b * S:(b + 1) * S, v_columns], int(end < T))
+
+
+def attention_forward(q, k, v, begins, sizes, causal, allowed, allowed_rows):
+    """q, k, v (rows, columns), where theirs begin, (T, S, A, D, E)  ->  out (B T, A E), lse (B A, T).
+
+    allowed       booleans (B, S), one row a batch row for all its queries, or (B T, S); (0, 0) hides nothing
+    allowed_rows  how many of its rows belong to a batch row: 1, T or 0
+    """
+    T, S, A, D, E = sizes
+    out, lse = np.empty((len(q), A * E), q.dtype), np.empty((len(q) // T * A, T), q.dtype)
+    _forward_tasks(q, k, v, begins, sizes, int(causal), allowed, allowed_rows, out, lse)
+    return out, lse
+
+
+def attention_backward(dout, q, k, v, begins, sizes, causal, allowed, allowed_rows, lse):
+    """dout (B T, A E), what the forward had, and its lse  ->  dq, dk, dv; one array where q, k, v are one."""
+    dq = np.empty_like(q)
+    dk, dv = (dq, dq) if k is q else (np.empty_like(k), np.empty_like(v))
+    _backward_tasks(dout, q, k, v, begins, sizes, int(causal), allowed, allowed_rows, lse, dq, dk, dv)
+    return dq, dk, dv
+
+
+def attention(q, k, v, *, num_heads=1, causal=False, valid=None, mask=None):
+    """What each query takes from the values: a Tensor (B, T, A E).
+
+    q          Tensor (B, T, A D)
+    k, v       Tensors (B, S, A D) and (B, S, A E)
+    num_heads  A; the heads are consecutive blocks of columns
+    causal     query t sees the keys 0..t + S - T (the ends are aligned), needs S >= T
+    valid      boolean (B, S): False hides a key from all queries (padding)
+    mask       boolean (B, T, S): False hides a key from one query
+
+    Raises ValueError for shapes that do not fit and for a query that may see nothing, naming the first
+    (b, t).
+    """
+    sizes = check_shapes("attention", q=(q.data, "BTD"), k=(k.data, "BSD"), v=(v.data, "BSE"))
+    check_floats("attention", q=q.data, k=k.data, v=v.data)
+    sizes = _head_sizes("attention", sizes, num_heads)
+    allowed = _allowed("attention", sizes, causal, valid, mask)
+    if on_formulas():
+        return attention_formula(q, k, v, num_heads, _whole_mask(sizes, causal, allowed))
+    arrays = [np.ascontiguousarray(x.data).reshape(-1, x.shape[-1]) for x in (q, k, v)]
+    return _run((q, k, v), arrays, (0, 0, 0), sizes, causal, allowed)
+
+
+def self_attention(qkv, *, num_heads=1, causal=False, valid=None, mask=None):
+    """attention(q, k, v, ...) of q | k | v side by side in one Tensor (B, T, 3 A D).
+
+    Raises ValueError as attention does.
+    """
+    sizes = check_shapes("self_attention", qkv=(qkv.data, "B T 3D"))
+    check_floats("self_attention", qkv=qkv.data)
+    H = sizes["D"]
+    sizes = _head_sizes("self_attention", {**sizes, "S": sizes["T"], "E": H}, num_heads)
+    allowed = _allowed("self_attention", sizes, causal, valid, mask)
+    if on_formulas():
+        q, k, v = (qkv[:, :, i * H:(i + 1) * H] for i in range(3))
+        return attention_formula(q, k, v, num_heads, _whole_mask(sizes, causal, allowed))
+    rows = np.ascontiguousarray(qkv.data).reshape(-1, 3 * H)
+    return _run((qkv,), [rows] * 3, (0, H, 2 * H), sizes, causal, allowed)
+
+
+def attention_weights(q, k, *, num_heads=1, causal=False, valid=None, mask=None):
+    """The weights that attention(q, k, ...) gives each key: an array (B, A, T, S), for pictures.
+
+    Arguments and errors as attention; q and k may be arrays.
+    """
+    q, k = as_tensor(q), as_tensor(k)
+    sizes = check_shapes("attention_weights", q=(q.data, "BTD"), k=(k.data, "BSD"))
+    sizes = _head_sizes("attention_weights", {**sizes, "E": sizes["D"]}, num_heads)
+    allowed = _allowed("attention_weights", sizes, causal, valid, mask)
+    with no_grad():
+        return weights_formula(q, k, num_heads, _whole_mask(sizes, causal, allowed)).data
+
+
+def _run(parents, arrays, begins, sizes, causal, allowed):
+    """The kernel's forward, and its backward in the graph."""
+    B, T, S, A, D, E = sizes
+    seen = (np.zeros((0, 0), np.bool_), 0) if allowed is None else (allowed.reshape(-1, S), allowed.shape[1])
+    out, lse = attention_forward(*arrays, begins, sizes[1:], causal, *seen)
+
+    def backward(dout):
+        dout = np.ascontiguousarray(dout).reshape(out.shape)
+        gradients = attention_backward(dout, *arrays, begins, sizes[1:], causal, *seen, lse)
+        return tuple(d.reshape(p.shape) for d, p in zip(gradients, parents))
+
+    return Tensor.from_op(out.reshape(B, T, A * E), parents, backward)
+
+
+def _head_sizes(op, sizes, num_heads):
+    """(B, T, S, A, D, E) with D and E per head, or a ValueError."""
+    B, T, S, D, E = (sizes[letter] for letter in "BTSDE")
+    for name, size in (("q", D), ("v", E)):
+        if num_heads < 1 or size % num_heads:
+            raise ValueError(f"{op}: num_heads must divide the {size} columns of {name}, got {num_heads}")
+    if 0 in (T, S, D, E):
+        raise ValueError(f"{op}: T, S and the columns must be > 0, got T = {T}, S = {S} and {D} columns")
+    return B, T, S, num_heads, D // num_heads, E // num_heads
+
+
+def _allowed(op, sizes, causal, valid, mask):
+    """valid and mask as one boolean array (B, 1 or T, S), or None; ValueError where a query sees nothing."""
+    B, T, S = sizes[:3]
+    if causal and S < T:
+        raise ValueError(f"{op}: causal needs S >= T, got T = {T}, S = {S}")
+    allowed = None
+    for name, given, shape in (("valid", valid, (B, S)), ("mask", mask, (B, T, S))):
+        if given is not None:
+            given = np.ascontiguousarray(given)
+            if given.dtype != np.bool_ or given.shape != shape:
+                letters = ", ".join("BTS" if name == "mask" else "BS")
+                raise ValueError(f"{op}: {name} must be boolean ({letters}) = {shape}, "
+                                 f"got {given.dtype} of shape {given.shape}")
+            given = given.reshape(B, -1, S)
+            allowed = given if allowed is None else allowed & given
+    if allowed is not None:
+        blind = ~allowed.any(axis=2)
+        if causal:
+            blind = blind | (allowed.argmax(axis=2) > np.arange(T) + S - T)
+        if blind.any():
+            b, t = np.argwhere(blind)[0]
+            raise ValueError(f"{op}: every query must see a key, got none for (b, t) = ({b}, {t})")
+    return allowed
+
+
+def _whole_mask(sizes, causal, allowed):
+    """What the formula needs: (B, T, S), or None."""
+    B, T, S = sizes[:3]
+    if causal:
+        lower = np.tri(T, S, S - T, dtype=np.bool_)
+        allowed = lower if allowed is None else allowed & lower
+    return None if allowed is None else np.broadcast_to(allowed, (B, T, S))
