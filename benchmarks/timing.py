@@ -42,8 +42,8 @@ class Contender:
 def agreement(contenders, tolerance=1e-4, tokens_equal=0.9):
     """Raise ValueError unless all computed the same as the first.
 
-    Losses of training may differ by tolerance, relatively.  Drawn tokens must be equal up to a first difference late
-    enough (rounding decides a draw now and then, and what follows it differs): the share before it is asked for.
+    Losses of training may differ by tolerance, relatively.  The likeliest tokens must be equal; where rounding decides
+    between two of them, what follows differs, so the share before the first difference is asked for.
     """
     first = contenders[0]
     for other in contenders[1:]:

@@ -42,7 +42,8 @@ class TorchLanguageModel(nn.Module):
 
     @torch.inference_mode()
     def generate(self, ids, tokens, uniform, temperature=0.8, top_k=40):
-        """(B, tokens) ids after ids (B,): state and keys kept from token to token, drawn by inverse cumulative sum."""
+        """(B, tokens) ids after ids (B,): state and keys kept from token to token, drawn by inverse cumulative sum
+        (temperature 0: the likeliest)."""
         B, H = len(ids), self.rnn.hidden_size
         keys, values = (torch.zeros(B, self.num_heads, tokens, H // self.num_heads) for _ in range(2))
         state, written = None, []
@@ -51,9 +52,13 @@ class TorchLanguageModel(nn.Module):
             q, k, v = self.heads(h)
             keys[:, :, t:t + 1], values[:, :, t:t + 1] = k, v
             mixed = F.scaled_dot_product_attention(q, keys[:, :, :t + 1], values[:, :, :t + 1])
-            likeliest, places = torch.topk(self.rest(h, mixed)[:, 0] / temperature, top_k)
-            chances = torch.softmax(likeliest, -1)
-            drawn = (chances.cumsum(-1) < uniform[t][:, None]).sum(-1).clamp(max=top_k - 1)
-            ids = places.gather(1, drawn[:, None])[:, 0]
+            logits = self.rest(h, mixed)[:, 0]
+            if temperature == 0:
+                ids = logits.argmax(-1)
+            else:
+                likeliest, places = torch.topk(logits / temperature, top_k)
+                chances = torch.softmax(likeliest, -1)
+                drawn = (chances.cumsum(-1) < uniform[t][:, None]).sum(-1).clamp(max=top_k - 1)
+                ids = places.gather(1, drawn[:, None])[:, 0]
             written.append(ids)
         return torch.stack(written, 1)

@@ -37,8 +37,9 @@ def ours_generate(size, batch, weights):
     from tinyllm.models import LanguageModel
     model = LanguageModel(**model_options(size), rng=np.random.default_rng(0))
     model.load_state_dict(weights)
-    return lambda seed: model.generate(
-        np.zeros((batch, 1), np.int64), max_tokens=TOKENS, temperature=0.8, top_k=40, rng=np.random.default_rng(seed))
+    return lambda seed, temperature=0.8: model.generate(
+        np.zeros((batch, 1), np.int64), max_tokens=TOKENS, temperature=temperature, top_k=40,
+        rng=np.random.default_rng(seed))
 
 
 def torch_model(size, weights):
@@ -71,9 +72,9 @@ def torch_train(size, batch, weights, fused=False, compiled=False):
 def torch_generate(size, batch, weights):
     torch, model = torch_model(size, weights)
 
-    def write(seed):
-        uniform = torch.from_numpy(np.random.default_rng(seed).random((TOKENS, batch)))
-        return model.generate(torch.zeros(batch, dtype=torch.long), TOKENS, uniform.float()).numpy()
+    def write(seed, temperature=0.8):
+        uniform = torch.from_numpy(np.random.default_rng(seed).random((TOKENS, batch))).float()
+        return model.generate(torch.zeros(batch, dtype=torch.long), TOKENS, uniform, temperature).numpy()
     return write
 
 
@@ -94,7 +95,7 @@ def main(contender, work, size, batch, weights):
         result = [do(ids[n % len(ids)]) for n in range(CHECKED_STEPS)]
         rounds, tokens = TRAIN_STEPS[size], SIZES[size]["batch"] * SIZES[size]["seq_len"]
     else:
-        result = np.asarray(do(0)).tolist()
+        result = np.asarray(do(0, temperature=0)).tolist()
         rounds, tokens = 1, TOKENS * int(batch)
     print(json.dumps({"ready": True, "result": result, "tokens": rounds * tokens}), flush=True)
     for number, _ in enumerate(sys.stdin):

@@ -15,6 +15,7 @@ import math
 import numpy as np
 
 from tinyllm.autograd import Tensor, no_grad
+from tinyllm.decoding.generate import generate
 from tinyllm.nn import GRU, LSTM, RNN, Dropout, Embedding, LayerNorm, Linear, Module, SelfAttention
 from tinyllm.nn.attention import KeyValues
 from tinyllm.nn.module import check_size
@@ -134,3 +135,22 @@ class LanguageModel(Module):
         """One token further in each of B texts: ids (B,) -> logits, an array (B, V)."""
         with no_grad():
             return self.forward(np.asarray(ids)[:, None], state).data[:, 0]
+
+    def stream(self, prompt_ids, *, max_tokens, context=None, **choice):
+        """An iterator over arrays (B,): the tokens after prompt_ids (B, P), one at a time as they are drawn.
+
+        context: how far back attention looks, None as far as the text goes; the rest as decoding.generate.
+        """
+        prompt_ids = np.asarray(prompt_ids)
+        state = self.initial_state(len(prompt_ids), context)
+        return generate(self.step, state, prompt_ids, vocab_size=self.config["vocab_size"], max_tokens=max_tokens,
+                        loop=None, **choice)
+
+    def generate(self, prompt_ids, max_tokens, temperature=1.0, top_k=None, top_p=None, repetition_penalty=1.0, *,
+                 rng, **choice):
+        """The tokens after prompt_ids (B, P), or (P,) for one text: integers (B, up to max_tokens), or (up to max_tokens,)."""
+        prompt_ids = np.asarray(prompt_ids)
+        ids = list(self.stream(np.atleast_2d(prompt_ids), max_tokens=max_tokens, temperature=temperature, top_k=top_k,
+                               top_p=top_p, repetition_penalty=repetition_penalty, rng=rng, **choice))
+        ids = np.stack(ids, axis=1)
+        return ids if prompt_ids.ndim == 2 else ids[0]

@@ -72,7 +72,7 @@ def distance_below(x, m):
 
 @jit
 def row_loss(target, m, Z, below, V, smoothing):
-    """The row's part of L in float64: target is x[t], below is sum_v (x[v] - m), m and Z as in the docstring."""
+    """The row's part of L in float64: target is x[t], below sum_v (x[v] - m); m, Z as in the docstring."""
     loss = np.log(np.float64(Z)) - (1 - smoothing) * (np.float64(target) - np.float64(m))
     if smoothing > 0:
         loss -= smoothing / V * below
@@ -150,7 +150,7 @@ def check_targets(op, targets, V, label_smoothing):
 
 
 def check_floats(op, **arrays):
-    """All of them float32 or all float64, or a ValueError in the name of op that names the first that is not."""
+    """ValueError in the name of op unless all arrays are float32 or all are float64."""
     (first, a), *others = arrays.items()
     if a.dtype not in (np.float32, np.float64):
         raise ValueError(f"{op}: {first} must be float32 or float64, got {a.dtype}")

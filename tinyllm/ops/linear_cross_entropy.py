@@ -8,14 +8,15 @@ Backward: dL/dz = (p - q) / n by cross_entropy.py, 0 in ignored rows, and z is l
 
     dx = dz W            dW = dz^T x            db = sum_i dz[i]
 
-The gradient is computed forward.  With a vocabulary of thousands, z (N, V) is larger than everything else in the
-model, so it exists one block of rows at a time: ROOM bytes of it, in memory that the next block overwrites.  A
-backward of its own would have to multiply x W^T a second time to have z again, a third more work.  But L is one
-number, dL/dx = dloss * (dL/dx for dloss = 1), so while a block of z is there its share of dx, dW, db for
-dloss = 1 is taken, and backward only scales (by 1, as a rule: then not even that).  Without a recorded graph, or for
-arguments that need no gradient, nothing of this is computed.
+The gradient is computed forward.  With a vocabulary of thousands, z (N, V) is larger than everything else in
+the model, so it exists one block of rows at a time: ROOM bytes, in memory that the next block overwrites.
+A backward of its own would have to multiply x W^T a second time to have z again, a third more work.  But L is
+one number, so dL/dx = dloss * (dL/dx for dloss = 1): while a block of z is there, its share of dx, dW, db for
+dloss = 1 is taken, and backward only scales (by 1, as a rule: then not even that).  Without a recorded graph,
+or for arguments that need no gradient, nothing of this is computed.
 
-Rows that are ignored are left out before the products.  Blocks follow from V alone, never from the number of threads.
+Rows that are ignored are left out before the products.  The size of a block follows from V alone, never from
+the number of threads.
 
 Shapes: x (N, H) float, weight W (V, H), bias b (V,) or None, targets t (N,) integer.
 """
@@ -83,7 +84,7 @@ def _rows(z, bias, t, smoothing, n, wanted, losses):
 
 
 def rows_per_block(V, itemsize):
-    """How many rows of logits fill ROOM, whole multiples of 256 if they can be (gemm's blocks of k, for dW)."""
+    """How many rows of logits fill ROOM: a multiple of 256 (the product's blocks of k, for dW) or of 8."""
     rows = ROOM // max(1, V * itemsize)
     return max(FEWEST_ROWS, rows // 256 * 256 if rows >= 256 else rows // 8 * 8)
 
@@ -121,10 +122,12 @@ def linear_cross_entropy_forward(x, weight, bias, t, smoothing, wanted):
 
 
 def linear_cross_entropy_backward(dloss, dx, dweight, dbias):
-    """dL/dloss (a scalar) and the gradients for dloss = 1 (or None)  ->  dx, dweight, dbias."""
-    if dloss == 1:
-        return dx, dweight, dbias
-    return tuple(None if d is None else d * d.dtype.type(dloss) for d in (dx, dweight, dbias))
+    """dL/dloss (a scalar), the gradients for dloss = 1 (or None)  ->  dx, dweight, dbias, in their memory."""
+    if dloss != 1:
+        for d in (dx, dweight, dbias):
+            if d is not None:
+                d *= d.dtype.type(dloss)
+    return dx, dweight, dbias
 
 
 def linear_cross_entropy(x, weight, bias, targets, label_smoothing=0.0):
@@ -150,10 +153,12 @@ def linear_cross_entropy(x, weight, bias, targets, label_smoothing=0.0):
     parents = (x, weight) if bias is None else (x, weight, bias)
     wanted = [recorded(p) for p in parents] + [False] * (bias is None)
     b = np.zeros(sizes["V"], x.dtype) if bias is None else np.ascontiguousarray(bias.data)
-    loss, *gradients = linear_cross_entropy_forward(
-        np.ascontiguousarray(x.data), weight.data, b, t, float(label_smoothing), wanted)
+    arguments = np.ascontiguousarray(x.data), weight.data, b, t, float(label_smoothing), wanted
+    loss, *gradients = linear_cross_entropy_forward(*arguments)
+    kept = [gradients] if any(wanted) else []
 
-    def backward(dloss):
+    def backward(dloss):  # gives its arrays away; a second walk of the same graph computes them again
+        gradients = kept.pop() if kept else linear_cross_entropy_forward(*arguments)[1:]
         return linear_cross_entropy_backward(dloss.item(), *gradients)[:len(parents)]
 
     return Tensor.from_op(np.asarray(loss, x.dtype), parents, backward)

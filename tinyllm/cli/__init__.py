@@ -1,0 +1,60 @@
+"""tinyllm VERB: parses, calls, prints.  A verb's file imports what it needs when it runs, so --help is immediate.
+
+Progress and messages go to stderr, results to stdout; --json prints one JSON object on stdout and nothing else there.
+Exit 0 done, 1 failed with one line why, 2 wrong usage, 130 interrupted.
+"""
+import argparse
+import os
+import sys
+
+from tinyllm.cli import demo, doctor, evaluate, generate, gradcheck, pretrain
+
+VERBS = {
+    "demo": (demo, "pretrain on the built-in text, generate, and say what to try next, in about three minutes"),
+    "pretrain": (pretrain, "train a language model on plain text"),
+    "generate": (generate, "let a trained language model write"),
+    "evaluate": (evaluate, "score a trained model on a file"),
+    "gradcheck": (gradcheck, "compare every backward formula with central differences"),
+    "doctor": (doctor, "versions, processor, threads, kernel cache, what is missing"),
+}
+
+
+def parser():
+    """The parser of the whole command line."""
+    top = argparse.ArgumentParser(
+        prog="tinyllm", description="Language models whose every formula is visible code, on an ordinary CPU.")
+    top.add_argument("--version", action="store_true", help="print the version and end")
+    verbs = top.add_subparsers(dest="verb", metavar="VERB")
+    for name, (module, text) in VERBS.items():
+        sub = verbs.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".",
+                               formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+        module.add_arguments(sub)
+        sub.set_defaults(run=module.run, usage=sub.error, defaults=sub.get_default)
+    return top
+
+
+def main(argv=None):
+    """Run one verb; returns the exit code."""
+    args = parser().parse_args(argv)
+    if args.version:
+        from tinyllm import __version__
+        print(f"tinyllm {__version__}")
+        return 0
+    if args.verb is None:
+        parser().print_help()
+        return 2
+    try:
+        return args.run(args) or 0
+    except KeyboardInterrupt:
+        print("tinyllm: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads on: end quietly
+        return 1
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"tinyllm: {where}{error.strerror or error}", file=sys.stderr)
+        return 1
+    except (ValueError, ArithmeticError, MemoryError) as error:
+        print(f"tinyllm: {error or type(error).__name__}", file=sys.stderr)
+        return 1

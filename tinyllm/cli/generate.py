@@ -1,0 +1,39 @@
+"""tinyllm generate RUN [PROMPT]: the text comes as it is written."""
+import sys
+
+from tinyllm.cli.arguments import add_json, add_sampling, count, print_json
+
+
+def add_arguments(parser):
+    parser.add_argument("run_folder", metavar="RUN", help="the run folder of a language model")
+    parser.add_argument("prompt", nargs="?", default="", metavar="PROMPT", help="what the text begins with")
+    parser.add_argument("--num-samples", type=count, default=1, metavar="N", help="so many texts")
+    add_sampling(parser)
+    add_json(parser)
+
+
+def run(args):
+    import tinyllm
+    model = tinyllm.load(args.run_folder)
+    for text in model.unknown(args.prompt):
+        print(f"tinyllm: the prompt has {text!r}, which stands nowhere in the training text", file=sys.stderr)
+    choice = {name: getattr(args, name) for name in (
+        "max_tokens", "temperature", "top_k", "top_p", "repetition_penalty", "seed", "num_samples")}
+    if args.json:
+        texts = model.generate(args.prompt, **choice)
+        texts = [texts] if isinstance(texts, str) else texts
+        print_json({"prompt": args.prompt, "texts": texts, "novel_share": model.novel_share(texts)})
+        return 0
+    texts = []
+    for number in range(args.num_samples):
+        pieces = []
+        print(args.prompt, end="", flush=True)
+        for piece in model.stream(args.prompt, **{**choice, "num_samples": 1, "seed": args.seed + number}):
+            pieces.append(piece)
+            print(piece, end="", flush=True)
+        print("\n" if number + 1 < args.num_samples else "")
+        texts.append("".join(pieces))
+    share = model.novel_share(texts)
+    if share is not None:
+        print(f"tinyllm: {share:.0%} of its {model.piece} stand nowhere in the training text", file=sys.stderr)
+    return 0

@@ -1,0 +1,105 @@
+"""tinyllm pretrain [FILE...] --out RUN: a language model from plain text."""
+import sys
+
+from tinyllm.cli.arguments import add_json, count, fraction, number, print_json
+
+
+def add_arguments(parser):
+    parser.add_argument("files", nargs="*", metavar="FILE",
+                        help="UTF-8 text, .gz too; several are read one after the other; none: the built-in text")
+    parser.add_argument("--out", required=True, metavar="RUN", help="the run folder to make")
+    parser.add_argument("--resume", action="store_true",
+                        help="go on with the run in RUN from its last checkpoint, with the arguments it was started with")
+    parser.add_argument("--force", action="store_true",
+                        help="replace the run in RUN; train even where the memory seems too small")
+    parser.add_argument("--errors", choices=["strict", "replace"], default="strict",
+                        help="what to do with bytes that are not UTF-8")
+    valid = parser.add_mutually_exclusive_group()
+    valid.add_argument("--valid", metavar="FILE", help="validation text")
+    valid.add_argument("--valid-fraction", type=fraction, default=0.1, metavar="F",
+                       help="the last part of the text, by position, is validation (0: none)")
+    add_json(parser)
+
+    text = parser.add_argument_group("text")
+    text.add_argument("--tokenizer", choices=["char", "word", "bpe"], default="char", help="what a token is")
+    text.add_argument("--vocab-size", type=count, metavar="V",
+                      help="how many tokens; char: all characters, word: 20000 at most, bpe: 4096 unless given")
+
+    model = parser.add_argument_group("model")
+    model.add_argument("--cell", choices=["gru", "lstm", "rnn"], default="gru", help="the recurrent layers' cell")
+    model.add_argument("--embed-dim", type=count, default=128, metavar="E", help="size of an embedding")
+    model.add_argument("--hidden-dim", type=count, default=512, metavar="H", help="size of a recurrent state")
+    model.add_argument("--num-layers", type=count, default=1, metavar="N", help="recurrent layers")
+    model.add_argument("--num-attention-layers", type=number(int, least=0), default=1, metavar="N",
+                       help="attention layers on top of them")
+    model.add_argument("--num-heads", type=count, default=8, metavar="N", help="heads of each attention layer")
+    model.add_argument("--dropout", type=fraction, default=0.2, metavar="P", help="share of numbers dropped in training")
+    model.add_argument("--tie-weights", action="store_true", help="the output layer uses the embedding's matrix")
+
+    training = parser.add_argument_group("training")
+    budget = training.add_mutually_exclusive_group()
+    budget.add_argument("--steps", type=count, metavar="N", help="train so many steps")
+    budget.add_argument("--epochs", type=count, metavar="N", help="or so often over the text")
+    budget.add_argument("--minutes", type=number(float, above=0), metavar="M",
+                        help="or so long (10 where no budget is given)")
+    training.add_argument("--batch-size", type=count, default=32, metavar="B", help="texts side by side")
+    training.add_argument("--seq-len", type=count, default=128, metavar="T", help="tokens of each in a step")
+    training.add_argument("--shuffle", action="store_true",
+                          help="windows in random order, each from an empty state, instead of carrying the state on")
+    training.add_argument("--accumulate", type=count, default=1, metavar="N", help="batches whose gradients make a step")
+    training.add_argument("--lr", type=number(float, above=0), default=2e-3, help="learning rate at its highest")
+    training.add_argument("--warmup", type=fraction, default=0.02, metavar="F", help="share of the budget to reach it")
+    training.add_argument("--weight-decay", type=number(float, least=0), default=0.01, help="of AdamW")
+    training.add_argument("--clip", type=number(float, above=0), default=1.0, metavar="NORM",
+                          help="longest gradient over all parameters")
+    training.add_argument("--average", type=fraction, default=0.0, metavar="DECAY",
+                          help="keep a moving average of the weights with this decay and use it (0: none)")
+    training.add_argument("--patience", type=count, metavar="N",
+                          help="stop after so many validations without a better one")
+    training.add_argument("--evaluate-every", type=count, metavar="STEPS",
+                          help="validate and save so often (else as often as costs little)")
+    training.add_argument("--seed", type=number(int, least=0), default=0,
+                          help="of weights, batches and dropout: the same seed, the same run")
+
+
+NOT_SETTINGS = ("verb", "run", "usage", "version", "out", "resume", "force", "json", "defaults")
+BUDGETS = ("steps", "epochs", "minutes")
+
+
+def settings_of(args):
+    """What the run folder keeps of the arguments: everything that decides what the training computes."""
+    return {name: value for name, value in vars(args).items() if name not in NOT_SETTINGS}
+
+
+def check(args):
+    """Wrong usage that one argument alone does not show."""
+    if args.hidden_dim % args.num_heads:
+        args.usage(f"--num-heads must divide --hidden-dim, got {args.num_heads} and {args.hidden_dim}")
+    if args.resume and args.force:
+        args.usage("--resume goes on with a run and --force replaces it: one of them")
+    if args.resume:
+        given = [name for name, value in settings_of(args).items()
+                 if name not in BUDGETS and value != args.defaults(name)]
+        if given:
+            options = ", ".join("FILE" if name == "files" else "--" + name.replace("_", "-") for name in given)
+            args.usage(f"--resume goes on with the arguments that the run was started with: leave out {options}")
+
+
+def run(args):
+    check(args)
+    from tinyllm.tasks import lm
+    from tinyllm.training.loop import Interrupted, NonFinite
+    settings = settings_of(args)
+    if not args.resume and not any(settings[name] for name in BUDGETS):
+        settings["minutes"] = 10.0
+    try:
+        result = lm.pretrain(args.out, settings, resume=args.resume, force=args.force)
+    except (Interrupted, NonFinite) as stop:
+        print(f"tinyllm: {stop}", file=sys.stderr)
+        return 130 if isinstance(stop, Interrupted) else 1
+    if args.json:
+        print_json(result)
+    else:
+        print(f"{result['run']}: {result['steps']} steps in {result['seconds']:.0f} s"
+              + (f", validation {result['nats_per_char']:.4f} nats per character" if "nats_per_char" in result else ""))
+    return 0

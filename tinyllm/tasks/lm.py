@@ -1,0 +1,237 @@
+"""The language model's task: plain text in, a model that goes on with a text out."""
+import hashlib
+from pathlib import Path
+
+import numpy as np
+
+from tinyllm import text as tokenizers
+from tinyllm.autograd import no_grad
+from tinyllm.data import readers
+from tinyllm.data.batches import ContiguousBatches, ShuffledWindows
+from tinyllm.decoding.novelty import novel_share
+from tinyllm.metrics.perplexity import TextScore
+from tinyllm.models import LanguageModel
+from tinyllm.ops.cross_entropy import IGNORE
+from tinyllm.text.vocabulary import BOS, EOS, PAD, UNK
+
+MODEL = ("embed_dim", "hidden_dim", "num_layers", "num_attention_layers", "num_heads", "cell", "dropout", "tie_weights")
+RUN_IN = 256  # tokens that a row of the scoring reads before the first one that counts
+BETAS = (0.9, 0.99)  # a second moment that follows: runs here are thousands of steps, not millions
+WORDS, SUBWORDS = 20_000, 4096  # tokens where no vocab_size is given: at most so many
+
+
+def score(model, ids, chars, seq_len, context):
+    """The TextScore of a text of so many characters: every token once, from what precedes it, the first from BOS.
+
+    The text is read in rows side by side; a row first reads the RUN_IN tokens before its own, so that it predicts
+    from nearly the state that reading from the start would give.  context: how far attention sees before a window.
+    """
+    N = len(ids)
+    rows = max(1, min(64, N // (4 * RUN_IN)))
+    own = max(1, -(-(N - RUN_IN) // rows)) if rows > 1 else N  # tokens that each row but the first counts
+    length = own + RUN_IN if rows > 1 else N
+    inputs, targets = np.full((rows, length), PAD, np.int32), np.full((rows, length), IGNORE, np.int32)
+    before = np.concatenate([[BOS], ids[:-1]])
+    for row in range(rows):
+        start = row * own
+        end = min(N, start + length)
+        inputs[row, :end - start] = before[start:end]
+        counted = RUN_IN if row else 0
+        targets[row, counted:end - start] = ids[start + counted:end]
+    nats, state = 0.0, model.initial_state(rows, context)
+    with no_grad():
+        for t in range(0, length, seq_len):
+            window = targets[:, t:t + seq_len]
+            nats += model.loss(inputs[:, t:t + seq_len], window, state).item() * np.count_nonzero(window != IGNORE)
+    return TextScore(nats, N, chars)
+
+
+class Pretraining:
+    """What the training loop needs to know of a language model: its batches, its loss, how it is evaluated."""
+
+    def __init__(self, model, batches, seq_len, valid_ids=None, valid_chars=0):
+        self.model, self.batches, self.seq_len = model, batches, seq_len
+        self.valid_ids, self.valid_chars = valid_ids, valid_chars
+        self.valid_targets = 0 if valid_ids is None else len(valid_ids)
+        self.state = None  # of the recurrent layers, carried from batch to batch where the windows follow each other
+
+    def named_parameters(self):
+        return self.model.named_parameters()
+
+    def loss(self, batch, rng):
+        """Mean nats per token of a Batch; dropout from rng.  A text begins with BOS, wherever it was cut."""
+        ids = batch.ids
+        if batch.restart:
+            ids = ids.copy()
+            ids[:, 0] = BOS
+            self.state = self.model.initial_state(len(ids), context=0)
+        return self.model.loss(ids, batch.targets, self.state, rng)
+
+    def targets_in(self, batch):
+        return batch.targets.size
+
+    def evaluate(self):
+        """The validation fields: valid_loss (nats per token) and those of TextScore."""
+        if self.valid_ids is None:
+            return {}
+        scores = score(self.model, self.valid_ids, self.valid_chars, self.seq_len, self.seq_len).as_dict()
+        return {"valid_loss": scores["nats_per_token"], **scores}
+
+    def state_dict(self):
+        return {} if self.state is None else self.state.arrays()
+
+    def load_state_dict(self, arrays):
+        if arrays:
+            self.state = self.model.initial_state(len(next(iter(arrays.values()))), context=0)
+            self.state.load(arrays)
+
+
+def read(settings):
+    """Training text and validation text (None where there is none) as the settings of pretrain say."""
+    errors = settings.get("errors", "strict")
+    if not settings.get("files"):
+        from tinyllm.data.builtin import documentation
+        train, valid = documentation()
+    else:
+        train = "".join(readers.read_text(file, errors) for file in settings["files"])
+        cut = len(train) - int(len(train) * settings.get("valid_fraction", 0.0))
+        train, valid = train[:cut], train[cut:] or None
+    if settings.get("valid"):
+        train, valid = train + (valid or ""), readers.read_text(settings["valid"], errors)
+    return train, valid
+
+
+def make_tokenizer(text, kind, vocab_size=None):
+    """A tokenizer trained on the text; without a vocab_size, as many tokens as the kind usually has."""
+    if kind == "char":
+        return tokenizers.CharTokenizer.train(text, vocab_size=vocab_size)
+    if kind == "word":
+        return tokenizers.WordTokenizer.train(text, vocab_size=vocab_size or WORDS, at_most=vocab_size is None)
+    return tokenizers.BPETokenizer.train(text, vocab_size=vocab_size or SUBWORDS, at_most=vocab_size is None)
+
+
+def pretrain(out, settings, *, resume=False, force=False, progress=None):
+    """Train a language model as the settings (the arguments of `tinyllm pretrain`) say, in the run folder `out`.
+
+    resume  go on with the run in `out`: of the settings only a budget counts, the others are those it was started with
+    force   replace a run in `out`, and train even where the memory seems too small
+
+    Returns the result of the training, with the validation fields of the best weights.
+    """
+    from tinyllm import __version__, optim
+    from tinyllm.training import loop, memory
+    from tinyllm.training.progress import Progress
+    from tinyllm.training.run_folder import RunFolder
+
+    run = RunFolder.open(out) if resume else None
+    if run is not None:
+        budget = {name: settings.get(name) for name in ("steps", "epochs", "minutes")}
+        settings = {**run.config["training"], **(budget if any(budget.values()) else {})}
+    train_text, valid_text = read(settings)
+    data = {"sha256": _sha256(train_text), "train_chars": len(train_text), "valid_chars": len(valid_text or "")}
+    seeds = np.random.SeedSequence(settings["seed"]).spawn(2)
+    if run is None:
+        tokenizer = make_tokenizer(train_text, settings["tokenizer"], settings["vocab_size"])
+        config = {"vocab_size": tokenizer.vocab_size, **{name: settings[name] for name in MODEL}}
+    else:
+        if data != run.config["data"]:
+            raise ValueError(f"{out}: the text is not the one the run was started with")
+        tokenizer, config = tokenizers.load_tokenizer(run.tokenizer_json), run.config["model"]
+    model = LanguageModel(**config, rng=np.random.default_rng(seeds[0]))
+    kind = ShuffledWindows if settings["shuffle"] else ContiguousBatches
+    batches = kind(tokenizer.encode(train_text), settings["batch_size"], settings["seq_len"],
+                   rng=np.random.default_rng(seeds[1]))
+    task = Pretraining(model, batches, settings["seq_len"],
+                       tokenizer.encode(valid_text) if valid_text else None, len(valid_text or ""))
+    memory.check_fits(memory.estimate(model, settings), force=force)
+    if run is None:
+        absolute = {**settings, "files": [str(Path(file).resolve()) for file in settings["files"]],
+                    "valid": str(Path(settings["valid"]).resolve()) if settings["valid"] else None}
+        run = RunFolder.create(out, {"format": 1, "tinyllm": __version__, "task": "lm", "model": config,
+                                     "training": absolute, "data": data}, tokenizer.to_json(), force=force)
+    optimizer = optim.AdamW(_decayed(model, settings["weight_decay"]), lr=settings["lr"], betas=BETAS)
+    result = loop.train(task, optimizer, run, loop.TrainingOptions.of(settings),
+                        progress=progress or Progress(), resume=resume)
+    return {"run": str(out), **result}
+
+
+def _decayed(model, weight_decay):
+    """Two groups: matrices decay, biases and gains do not."""
+    matrices = [p for p in model.parameters() if p.ndim > 1]
+    return [{"params": matrices, "weight_decay": weight_decay},
+            {"params": [p for p in model.parameters() if p.ndim == 1], "weight_decay": 0.0}]
+
+
+def _sha256(text):
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def load(run):
+    """The model of a run folder, ready to write."""
+    model = LanguageModel(**run.config["model"], rng=np.random.default_rng(0))
+    model.load_state_dict(run.load_model())
+    return TrainedLanguageModel(model, tokenizers.load_tokenizer(run.tokenizer_json), run.config)
+
+
+class TrainedLanguageModel:
+    """What `tinyllm.load(RUN)` gives for a language model: model, tokenizer, config."""
+
+    def __init__(self, model, tokenizer, config):
+        self.model, self.tokenizer, self.config = model, tokenizer, config
+        self.seq_len = config["training"]["seq_len"]
+
+    def unknown(self, text):
+        """The distinct characters of the text that the tokenizer never saw."""
+        return self.tokenizer.unknown(text)
+
+    def _tokens(self, prompt, rows, max_tokens, seed, choice):
+        """An iterator over arrays (rows,) of ids after BOS and the prompt."""
+        ids = np.concatenate([[BOS], self.tokenizer.encode(prompt)])
+        return self.model.stream(np.repeat(ids[None], rows, axis=0), max_tokens=max_tokens, context=self.seq_len,
+                                 banned=(PAD, UNK, BOS), stop_id=EOS, rng=np.random.default_rng(seed), **choice)
+
+    def stream(self, prompt="", *, max_tokens=300, temperature=0.8, top_k=None, top_p=None, repetition_penalty=1.0,
+               seed=0):
+        """An iterator over pieces of the text that follows the prompt: whole characters, as they come."""
+        choice = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "repetition_penalty": repetition_penalty}
+        decoder = self.tokenizer.decoder()
+        for ids in self._tokens(prompt, 1, max_tokens, seed, choice):
+            if ids[0] != EOS and (piece := decoder.feed(int(ids[0]))):
+                yield piece
+        if piece := decoder.finish():
+            yield piece
+
+    def generate(self, prompt="", *, num_samples=1, seed=0, **choice):
+        """The text that follows the prompt, or a list of num_samples of them (seeds seed, seed + 1, ...); as stream."""
+        texts = ["".join(self.stream(prompt, seed=seed + number, **choice)) for number in range(num_samples)]
+        return texts[0] if num_samples == 1 else texts
+
+    def evaluate(self, *files, errors="strict"):
+        """nats_per_char, nats_per_token, perplexity, chars, tokens over the files, one after the other."""
+        text = "".join(readers.read_text(file, errors) for file in files)
+        return self.score(text).as_dict()
+
+    def score(self, text):
+        """The TextScore of a text."""
+        if not text:
+            raise ValueError("score: the text is empty")
+        return score(self.model, self.tokenizer.encode(text), len(text), self.seq_len, self.seq_len)
+
+    def novel_share(self, texts):
+        """The share of the texts' pieces (20 characters, or 5 words) that stand nowhere in the training text, 0..1.
+
+        None where the training text is not where it was, or the texts are shorter than a piece.
+        """
+        try:
+            training, _ = read(self.config["training"])
+        except (OSError, ValueError):
+            return None
+        if _sha256(training) != self.config["data"]["sha256"]:
+            return None
+        words = self.config["training"]["tokenizer"] == "word"
+        return novel_share("\n".join(texts), training, size=5 if words else 20, unit="word" if words else "character")
+
+    @property
+    def piece(self):
+        """What novel_share counts, in words."""
+        return "5-word pieces" if self.config["training"]["tokenizer"] == "word" else "20-character pieces"
