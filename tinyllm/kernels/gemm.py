@@ -2,15 +2,15 @@
 
     C[M, N] (+)= A[M, K] @ B[K, N]             A and B with any strides, C with consecutive columns
 
-B is packed first: panels of WIDTH columns, each panel K rows of WIDTH consecutive numbers, zero beyond N.  Then
-strips of STRIP rows of A meet one block of a panel (BLOCK rows of k: it stays in the first-level cache while the
-strips go by) in the register tile (tile.py).  Where k is not the consecutive axis of A (A = X^T, the weight
-gradients), A is packed as well, strip by strip.
+B is packed first: panels of WIDTH columns, each panel K rows of WIDTH consecutive numbers, zero beyond N.
+Then strips of STRIP rows of A meet one block of a panel (BLOCK rows of k: it stays in the first-level cache
+while the strips go by) in the register tile (tile.py).  Where k is not the consecutive axis of A (A = X^T,
+the weight gradients), A is packed as well, strip by strip.
 
     product(a, b, out)                  from Python: packs and multiplies, over threads
     packed(b, name)                     from Python: what a time loop does once for its weights
     product_packed(a, panels, out)      from Python: the product with what was packed, over threads
-    pack(b, panels)                     the same inside a kernel, on one thread
+    pack(b, panels)                     the same inside a kernel, on one thread; no stride of b is negative
     multiply(a, panels, out, adds)      inside a kernel, on one thread: out (+)= a @ (what was packed)
                                         (panels[:, :k] multiplies by the first k rows of B only)
 
@@ -20,6 +20,7 @@ its block is: results are bit-identical for any number of threads, and for a row
 Compiled code cannot call NumPy's BLAS without SciPy; where compilation is off, all five are NumPy.
 """
 import numba
+import numpy as np
 from numba import prange
 
 from tinyllm.kernels import scratch, threads
@@ -38,6 +39,7 @@ def panels_shape(K, N):
 
 def packed(b, name="panels"):
     """b (K, N), any strides, packed into room of this name from the pool: (panels, K, WIDTH)."""
+    b = _forward(b)
     P, K, _ = shape = panels_shape(*b.shape)
     panels = scratch.take(name, P * K * WIDTH, b.dtype).reshape(shape)
     if compiling():
@@ -48,7 +50,7 @@ def packed(b, name="panels"):
 
 
 def product(a, b, out, accumulate=False):
-    """out (+)= a @ b, and out: a (M, K) and b (K, N) with any strides, out (M, N) with consecutive columns."""
+    """out (+)= a @ b, and out: a (M, K), b (K, N) with any strides, out (M, N) with consecutive columns."""
     assert a.dtype == b.dtype and a.shape[1] == b.shape[0], "product: a and b do not fit"
     if not compiling():
         out[...] = a @ b + out if accumulate else a @ b
@@ -57,7 +59,7 @@ def product(a, b, out, accumulate=False):
 
 
 def product_packed(a, panels, out, accumulate=False):
-    """product(a, b, out, accumulate) where panels = packed(b): a loop over blocks of a packs b once, before it."""
+    """product(a, b, out, accumulate) where panels = packed(b): a loop over blocks of a packs b once."""
     (M, K), N = a.shape, out.shape[1]
     assert out.shape[0] == M and panels.shape == panels_shape(K, N), "product: shapes do not fit"
     assert a.dtype == panels.dtype == out.dtype, "product: one dtype"
@@ -67,12 +69,20 @@ def product_packed(a, panels, out, accumulate=False):
     elif K == 0 and not accumulate:
         out[...] = 0
     elif M and N and K:
+        a = _forward(a)
         address, a_row, a_k = _address(a)
-        strips = scratch.take("strips", (M + STRIP - 1) // STRIP * STRIP * K if a_k != a.itemsize else 0, a.dtype)
+        rows_packed = 0 if a_k == a.itemsize else (M + STRIP - 1) // STRIP * STRIP
+        strips = scratch.take("strips", rows_packed * K, a.dtype)
         c, c_row, _ = _address(out)
         _multiply_tasks(address, a_row, a_k, M, panels, strips, c, c_row, N, int(accumulate),
                         threads.count())
     return out
+
+
+def _forward(array):
+    """array, or a copy where a stride is negative or no multiple of an item: packing counts in items."""
+    plain = all(stride >= 0 and stride % array.itemsize == 0 for stride in array.strides)
+    return array if plain else np.ascontiguousarray(array)
 
 
 def _address(array):
@@ -111,7 +121,8 @@ def _pack_tasks(b, b_k, b_n, N, panels):
     P, K = panels.shape[0], panels.shape[1]
     for task in prange((K + BLOCK - 1) // BLOCK * P):
         k0, p = task // P * BLOCK, task % P
-        _pack_panel(b + p * WIDTH * b_n + k0 * b_k, b_k, b_n, min(WIDTH, N - p * WIDTH), panels[p, k0:k0 + BLOCK])
+        n = min(WIDTH, N - p * WIDTH)
+        _pack_panel(b + p * WIDTH * b_n + k0 * b_k, b_k, b_n, n, panels[p, k0:k0 + BLOCK])
 
 
 @jit
@@ -145,13 +156,13 @@ def multiply_panels(M, a, a_strip, a_row, a_k, panels, first, last, c, c_row, N,
             b = base + p * panels.strides[0] + k0 * WIDTH * item
             n = min(WIDTH, N - p * WIDTH)
             for m in range(0, M, STRIP):
-                _multiply_strip(zero, min(STRIP, M - m), a + m // STRIP * a_strip + k0 * a_k, a_row, a_k, b, length,
-                                c + m * c_row + p * WIDTH * item, c_row, n, adds)
+                _multiply_strip(zero, min(STRIP, M - m), a + m // STRIP * a_strip + k0 * a_k, a_row, a_k,
+                                b, length, c + m * c_row + p * WIDTH * item, c_row, n, adds)
 
 
 @jit
 def _pack_strips(a, a_row, a_k, M, K, k0, k1, strips):
-    """A's numbers of k0..k1 into strips: the strip of rows m..m+STRIP lies at m * K, STRIP numbers for each k."""
+    """A's numbers of k0..k1 into strips: that of rows m..m+STRIP lies at m * K, STRIP numbers for each k."""
     step, zero = a_row // strips.itemsize, strips.dtype.type(0)
     for k in range(k0, k1):
         source = numba.carray(pointer_at(a + k * a_k, zero), (M - 1) * step + 1)
@@ -171,7 +182,7 @@ def _pack_strips(a, a_row, a_k, M, K, k0, k1, strips):
 
 @jit(parallel=True)
 def _multiply_tasks(a, a_row, a_k, M, panels, strips, c, c_row, N, accumulate, threads):
-    """C (+)= A @ panels, blocks of C over threads; strips is room for A where k is not its consecutive axis."""
+    """C (+)= A @ panels, blocks of C over threads; strips: room for A where k is not its consecutive axis."""
     P, K, item = panels.shape[0], panels.shape[1], panels.itemsize
     n_strips = (M + STRIP - 1) // STRIP
     a_strip = STRIP * a_row

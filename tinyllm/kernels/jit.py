@@ -7,10 +7,11 @@ Flags.  error_model="numpy" because a division that may raise keeps a loop from 
 FASTMATH allows the compiler to fuse a product into a sum and to reorder sums (a vectorised sum needs it), but
 not to assume that there is no nan and no inf (nnan, ninf): masks are -inf.
 
-Cache.  Numba's own cache does not notice an edit in a kernel of another file, and every op calls the product of
-another file.  So the cache lies in a folder named after a hash of all the kernels' sources:
-NUMBA_CACHE_DIR if that is set, else __pycache__ beside the package, else (a read-only install) the user's cache
-folder, else none, with one warning.
+Cache.  Numba's own cache does not notice an edit in a kernel of another file, and every op calls the product
+of another file; nor does it notice another choice of vectors (tile.py) or NUMBA_BOUNDSCHECK.  So the cache
+lies in a folder named after a hash of all the kernels' sources and of these choices, in NUMBA_CACHE_DIR if
+that is set, else in __pycache__ beside the package, else (a read-only install) in the user's cache folder, else
+nowhere, with one warning.
 """
 import functools
 import hashlib
@@ -33,11 +34,14 @@ def compiling():
 
 
 def source_hash():
-    """16 hex digits over every source file that holds kernels."""
-    digest = hashlib.sha256(numba.__version__.encode())
-    for path in sorted(p for p in PACKAGE.rglob("*.py") if b"kernels.jit" in p.read_bytes() or "kernels" in p.parts):
-        digest.update(str(path.relative_to(PACKAGE)).encode())
-        digest.update(path.read_bytes())
+    """16 hex digits over every source file that holds kernels and over what else decides their code."""
+    choices = numba.__version__, os.environ.get("TINYLLM_VECTORS"), numba.config.BOUNDSCHECK
+    digest = hashlib.sha256(repr(choices).encode())
+    for path in sorted(PACKAGE.rglob("*.py")):
+        source = path.read_bytes()
+        if b"kernels.jit" in source or path.parent.name == "kernels":
+            digest.update(str(path.relative_to(PACKAGE)).encode())
+            digest.update(source)
     return digest.hexdigest()[:16]
 
 
@@ -54,9 +58,10 @@ def _writable(folder):
 @functools.cache
 def cache_folder():
     """The folder of compiled kernels, or None where no place can be written to."""
-    user = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser())
-    first = os.environ.get("NUMBA_CACHE_DIR")
-    places = [Path(first)] if first else [PACKAGE / "__pycache__", user / "tinyllm"]
+    first, home = os.environ.get("NUMBA_CACHE_DIR"), os.path.expanduser("~")
+    places = [Path(first)] if first else [PACKAGE / "__pycache__"]
+    if not first and (os.environ.get("XDG_CACHE_HOME") or home != "~"):  # "~": this user has no home
+        places.append(Path(os.environ.get("XDG_CACHE_HOME") or f"{home}/.cache") / "tinyllm")
     for place in places:
         folder = place / f"kernels-{source_hash()}"
         if _writable(folder):

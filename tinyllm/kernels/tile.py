@@ -8,8 +8,8 @@ numbers) and multiplies it by one number of each row of A, read from wherever A 
     for k in 0..K-1:   for m in 0..rows-1:   acc[m, :] = fma(A[m, k], B[k, :], acc[m, :])
 
 A compiler does not keep such a tile in registers by itself, so the loop is generated as LLVM instructions,
-once per number of rows.  Every element of C is one chain of fused multiply-adds over k, whatever the number of
-rows, so a row computed alone has the bits that it has among others.
+once per number of rows.  Every element of C is one chain of fused multiply-adds over k, whatever the number
+of rows, so a row computed alone has the bits that it has among others.
 
     vectors    WIDTH   ROWS       chosen where the processor has
     avx512     32      8 4 2 1    512-bit vectors (32 registers of 16 floats)
@@ -52,7 +52,7 @@ def _make_tile(rows):
     """tile(zero, a, a_row, a_k, b, K, c, c_row, n, accumulate) for this many rows.
 
     zero         a float of the dtype, which chooses float32 or float64
-    a, b, c      addresses; a_row, a_k, c_row strides in bytes, as NumPy's; b is packed, WIDTH numbers for each k
+    a, b, c      addresses; a_row, a_k, c_row strides in bytes, as NumPy's; b is packed, WIDTH numbers a k
     n            columns of C that exist, 1..WIDTH: the others are neither read nor written
     accumulate   0: C = A B, else C += A B
     """
@@ -72,16 +72,19 @@ def _make_tile(rows):
             pointers = vector.as_pointer()
 
             def declare(name, returns, *arguments):
-                return cgutils.get_or_insert_function(builder.module, ir.FunctionType(returns, arguments), name)
+                kind = ir.FunctionType(returns, arguments)
+                return cgutils.get_or_insert_function(builder.module, kind, name)
 
             fma = declare(f"llvm.fma.{suffix}", vector, vector, vector, vector)
             masked_load = declare(f"llvm.masked.load.{suffix}.p0", vector, pointers, i32, mask, vector)
-            masked_store = declare(f"llvm.masked.store.{suffix}.p0", ir.VoidType(), vector, pointers, i32, mask)
+            masked_store = declare(
+                f"llvm.masked.store.{suffix}.p0", ir.VoidType(), vector, pointers, i32, mask)
 
             def splat(value, type_):
-                one = builder.insert_element(ir.Constant(type_, ir.Undefined), value, i32(0))
+                nothing = ir.Constant(type_, ir.Undefined)
+                first_lane = ir.Constant(ir.VectorType(i32, LANES), [0] * LANES)
                 return builder.shuffle_vector(
-                    one, ir.Constant(type_, ir.Undefined), ir.Constant(ir.VectorType(i32, LANES), [0] * LANES))
+                    builder.insert_element(nothing, value, i32(0)), nothing, first_lane)
 
             def vector_at(pointer, v):
                 return builder.bitcast(builder.gep(pointer, [i64(v * LANES * bytes_each)]), pointers)
