@@ -7,6 +7,7 @@ import numpy as np
 from numba import prange
 
 from tinyllm.kernels import scratch, threads
+from tinyllm.kernels.gemm import product
 from tinyllm.kernels.jit import jit
 from tinyllm.shapes import check_shapes
 
@@ -17,8 +18,8 @@ NO_MASK = np.empty((0, 0), bool)
 def check_sequence(op, valid, /, **arrays):
     """Check the arrays of a recurrent op, each given with its axes, and the mask; the sizes by letter.
 
-    Raises ValueError for a wrong shape, for another dtype than the first array's, and for a mask that is not
-    boolean (B, T).
+    Raises ValueError for a wrong shape, for another dtype than the first array's, for a mask that is not
+    boolean (B, T), and for a sequence without a step.
     """
     masked = {} if valid is None else {"valid": (valid, "BT")}
     sizes = check_shapes(op, **arrays, **masked)
@@ -30,11 +31,13 @@ def check_sequence(op, valid, /, **arrays):
             raise ValueError(f"{op}: {name} must be {x.dtype} as {first}, got {array.dtype}")
     if valid is not None and valid.dtype != bool:
         raise ValueError(f"{op}: valid must be boolean, got {valid.dtype}")
+    if sizes["T"] == 0:
+        raise ValueError(f"{op}: {first} must have at least one step, got shape {x.shape}")
     return sizes
 
 
 def parts(B):
-    """How many parts a batch of B rows is split into: one a thread, unless that leaves a part too few rows."""
+    """How many parts B rows are split into: one a thread, unless that leaves a part too few rows."""
     return max(1, min(threads.count(), (B + UNIT - 1) // UNIT))
 
 
@@ -58,6 +61,13 @@ def copy_row(source, target):
         target[j] = source[j]
 
 
+@jit
+def add_row(source, target):
+    """target (H,) += source (H,)."""
+    for j in range(target.shape[0]):
+        target[j] += source[j]
+
+
 @jit(parallel=True)
 def _states_before(h0, h, reverse, before):
     B, T = h.shape[0], h.shape[1]
@@ -73,3 +83,23 @@ def states_before(h0, h, reverse, name):
     before = scratch.take(name, h.size, h.dtype).reshape(h.shape)
     _states_before(h0, h, reverse, before)
     return before
+
+
+def products_after(di, dg, x, before, w_ih, wants_x, wants_w_ih, wants_w_hh):
+    """The gradients that need no time loop -> dx, dw_ih, dw_hh; None where not wanted.
+
+        dx = di W_ih        dW_ih = di^T x        dW_hh = dg^T h        each one product over all B * T steps
+
+    di, dg   (B * T, gates * H): the gradients at W_ih x and at W_hh h
+    before   (B, T, H), the state h that each step started from
+    """
+    N, dx, dw_ih, dw_hh = len(di), None, None, None
+    if wants_x:
+        dx = np.empty_like(x)
+        product(di, w_ih, dx.reshape(N, -1))
+    if wants_w_ih:
+        dw_ih = product(di.T, x.reshape(N, -1), np.empty_like(w_ih))
+    if wants_w_hh:
+        H = before.shape[2]
+        dw_hh = product(dg.T, before.reshape(N, H), np.empty((dg.shape[1], H), x.dtype))
+    return dx, dw_ih, dw_hh

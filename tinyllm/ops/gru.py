@@ -17,16 +17,17 @@ Backward, going back in time, dh = gradient from the step after + dout[t]:
     dg   = [da_r, da_z, da_n * r]            dh = dh * z + dg W_hh
                                              dW_hh += dg^T h     db_hh += sum_B dg
 
-Where valid[b, t] is False (padding), h' = h and dh passes through, so the last state of a row is the state at
-its true end.  PyTorch's packed sequences give 0 there instead.
+Where valid[b, t] is False (padding), h' = h and dh passes through, so the last state of a row is the state
+at its true end.  PyTorch's packed sequences give 0 there instead.
 
-W_ih x for all t is one product before the loop, dW_ih, dW_hh and dx are one product each after it; only W_hh h
-and dg W_hh are inside.  The loop runs once for every part of the batch, each on its own thread.
+W_ih x for all t is one product before the loop, dW_ih, dW_hh and dx are one product each after it; only W_hh
+h and dg W_hh are inside.  The loop runs once for every part of the batch, each on its own thread.
 
 Shapes: x (B, T, E), h0 (B, H), W_ih (3H, E), W_hh (3H, H), b_ih and b_hh (3H,), h (B, T, H).
 
-This is PyTorch's and cuDNN's cell: r acts after the product W_hn h, and z keeps the old state.  Cho et al. 2014,
-who invented it, apply r to h before the product; Chung et al. 2014 also let z weigh the new state.
+This is PyTorch's and cuDNN's cell: r acts after the product W_hn h, and z keeps the old state.  Cho et al.
+2014 apply r to h before the product; Chung et al. 2014 also let z weigh the new state.  All three are called
+GRU.
 """
 import numpy as np
 from numba import prange
@@ -36,7 +37,7 @@ from tinyllm.kernels import recurrence, scratch
 from tinyllm.kernels.elementary import sigmoid, tanh
 from tinyllm.kernels.gemm import multiply, packed, product
 from tinyllm.kernels.jit import jit
-from tinyllm.kernels.recurrence import copy_row, rows_of, time_of
+from tinyllm.kernels.recurrence import add_row, copy_row, rows_of, time_of
 from tinyllm.kernels.sums import column_sums
 from tinyllm.ops.arrangement import stack, where
 
@@ -59,7 +60,7 @@ def gru_formula(x, h0, w_ih, w_hh, b_ih, b_hh, valid=None, reverse=False):
 
 @jit
 def gru_gates(i_r, i_z, i_n, s_r, s_z, s_n, b_r, b_z, b_in, b_hn, h, out, g):
-    """One step of one row: h becomes h'.  i = W_ih x, s = W_hh h; r, z, n take the places of i_r, i_z, i_n."""
+    """One step of one row: h becomes h'.  i = W_ih x, s = W_hh h; r, z, n take i's places."""
     for j in range(h.shape[0]):
         r = sigmoid(i_r[j] + s_r[j] + b_r[j])
         z = sigmoid(i_z[j] + s_z[j] + b_z[j])
@@ -102,7 +103,8 @@ def _gru_parts(parts, gates, biases, panels, h, s, valid, reverse, out, g):
     B = out.shape[0]
     for part in prange(parts):
         b0, b1 = rows_of(part, parts, B)
-        gru_rows(gates[b0:b1], biases, panels, h[b0:b1], s[b0:b1], valid[b0:b1], reverse, out[b0:b1], g[b0:b1])
+        gru_rows(gates[b0:b1], biases, panels, h[b0:b1], s[b0:b1], valid[b0:b1], reverse,
+                 out[b0:b1], g[b0:b1])
 
 
 def gru_biases(b_ih, b_hh):
@@ -134,7 +136,7 @@ def gru_forward(x, h0, w_ih, w_hh, b_ih, b_hh, valid=None, reverse=False, saves=
 
 @jit
 def gru_gates_backward(dh, dout, r, z, n, g, h, da_n, da_r, da_z, dg_n, dg):
-    """One step of one row back: dh becomes dh * z, to which dg W_hh is added afterwards.  dg (3H,) is a copy."""
+    """One step of one row back: dh becomes dh * z, the rest comes from dg W_hh.  dg (3H,) holds copies."""
     one, H = dh.dtype.type(1), dh.shape[0]
     dg_r, dg_z, dg_g = dg[:H], dg[H:2 * H], dg[2 * H:]
     for j in range(H):
@@ -158,13 +160,11 @@ def gru_rows_backward(dout, gates, g, before, panels, valid, reverse, dh, dg, d)
     d        (R, T, 4H) = da_n, da_r, da_z, da_n * r
     """
     R, T, H = dout.shape
-    for step in range(T):
-        t = time_of(T - 1 - step, T, reverse)
+    for step in range(T - 1, -1, -1):
+        t = time_of(step, T, reverse)
         for b in range(R):
             if valid.size and not valid[b, t]:
-                row = dout[b, t]
-                for j in range(H):
-                    dh[b, j] += row[j]
+                add_row(dout[b, t], dh[b])
                 d[b, t] = 0
                 dg[b] = 0
                 continue
@@ -184,8 +184,8 @@ def _gru_parts_backward(parts, dout, gates, g, before, panels, valid, reverse, d
 
 
 def gru_backward(dout, x, h0, w_ih, w_hh, h, gates, g, valid=None, reverse=False, wanted=(True,) * 6):
-    """dL/dh (B, T, H) and what the forward kept -> dx, dh0, dw_ih, dw_hh, db_ih, db_hh; None where not wanted."""
-    (B, T, E), H = x.shape, h0.shape[1]
+    """dout (B, T, H) and what the forward kept -> dx, dh0, dw_ih, dw_hh, db_ih, db_hh; None if not wanted."""
+    B, T, H = h.shape
     d = scratch.take("gru d", B * T * 4 * H, x.dtype).reshape(B, T, 4 * H)
     dg = scratch.take("gru s", B * 3 * H, x.dtype).reshape(B, 3 * H)
     before = recurrence.states_before(h0, h, int(reverse), "gru before")
@@ -195,22 +195,19 @@ def gru_backward(dout, x, h0, w_ih, w_hh, h, gates, g, valid=None, reverse=False
     d = d.reshape(B * T, 4 * H)
     di, dg = d[:, :3 * H], d[:, H:]  # di in the order n, r, z, so that both lie in d
     wants_x, wants_h0, wants_w_ih, wants_w_hh, wants_b_ih, wants_b_hh = wanted
-    dx = dw_ih = dw_hh = db_ih = db_hh = None
-    if wants_x:
-        dx = np.empty((B, T, E), x.dtype)
-        product(di, np.roll(w_ih, H, axis=0), dx.reshape(B * T, E))
-    if wants_w_ih:
-        dw_ih = np.roll(product(di.T, x.reshape(B * T, E), np.empty_like(w_ih)), -H, axis=0)
-    if wants_w_hh:
-        dw_hh = product(dg.T, before.reshape(B * T, H), np.empty_like(w_hh))
-    if wants_b_ih or wants_b_hh:
-        sums = column_sums(d)
-        db_ih, db_hh = np.roll(sums[:3 * H], -H), sums[H:].copy()
+    dx, dw_ih, dw_hh = recurrence.products_after(
+        di, dg, x, before, np.roll(w_ih, H, axis=0), wants_x, wants_w_ih, wants_w_hh)
+    dw_ih = np.roll(dw_ih, -H, axis=0) if wants_w_ih else None
+    sums = column_sums(d) if wants_b_ih or wants_b_hh else None
+    db_ih = np.roll(sums[:3 * H], -H) if wants_b_ih else None
+    db_hh = sums[H:].copy() if wants_b_hh else None
     return dx, dh if wants_h0 else None, dw_ih, dw_hh, db_ih, db_hh
 
 
 def gru(x, h0, w_ih, w_hh, b_ih=None, b_hh=None, valid=None, reverse=False):
-    """The states of a GRU after each step: a Tensor (B, T, H); the last one is h[:, -1], or h[:, 0] where reverse.
+    """The states of a GRU after each step: a Tensor (B, T, H).
+
+    The last one is h[:, -1], or h[:, 0] where reverse.
 
     x            Tensor (B, T, E)
     h0           Tensor (B, H), the state before the first step
@@ -224,8 +221,8 @@ def gru(x, h0, w_ih, w_hh, b_ih=None, b_hh=None, valid=None, reverse=False):
     valid = None if valid is None else np.ascontiguousarray(valid)
     given = {"b_ih": b_ih, "b_hh": b_hh}
     sizes = recurrence.check_sequence(
-        "gru", valid, x=(x.data, "BTE"), h0=(h0.data, "BH"), w_ih=(w_ih.data, "3H E"), w_hh=(w_hh.data, "3H H"),
-        **{name: (b.data, "3H ") for name, b in given.items() if b is not None})
+        "gru", valid, x=(x.data, "BTE"), h0=(h0.data, "BH"), w_ih=(w_ih.data, "3H E"),
+        w_hh=(w_hh.data, "3H H"), **{name: (b.data, "3H ") for name, b in given.items() if b is not None})
     b_ih, b_hh = (Tensor(np.zeros(3 * sizes["H"], x.dtype)) if b is None else b for b in given.values())
     if on_formulas():
         return gru_formula(x, h0, w_ih, w_hh, b_ih, b_hh, valid, reverse)

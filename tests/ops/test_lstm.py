@@ -1,0 +1,86 @@
+"""The LSTM against its formula, central differences and PyTorch."""
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.ops import recurrent
+from tests.oracle import DTYPES
+from tinyllm.autograd import Tensor
+from tinyllm.kernels.jit import compiling
+from tinyllm.ops.lstm import lstm
+
+CELL = recurrent.Cell(lstm, gates=4, states=2, torch_name="LSTM")
+SHAPES = st.tuples(st.integers(1, 19), st.integers(1, 6), st.integers(1, 20), st.integers(1, 40))
+
+
+def test_worked_example():
+    """Weights 0, biases log 3, 0, log(3) / 2, log 3: i = 3/4, f = 1/2, g = 1/2, o = 3/4.
+
+    So c' = c / 2 + 3/8, and a cell that becomes log(3) / 2 gives h' = 3/4 * tanh(log(3) / 2) = 3/8.
+    """
+    c1 = np.log(3) / 2
+    x, h0, c0 = np.ones((1, 2, 1)), np.ones((1, 1)), np.full((1, 1), 2 * (c1 - 3 / 8))
+    biases = np.array([np.log(3), 0, np.log(3) / 2, np.log(3)])
+    out = lstm(*map(Tensor, (x, h0, c0, np.zeros((4, 1)), np.zeros((4, 1)), biases, np.zeros(4))))
+    c2 = c1 / 2 + 3 / 8
+    np.testing.assert_allclose(out.data[0], [[[3 / 8], [3 / 4 * np.tanh(c2)]]], rtol=1e-14)
+    np.testing.assert_allclose(out.data[1], [[[c1], [c2]]], rtol=1e-14)
+
+
+@given(shape=SHAPES, mask=st.sampled_from(recurrent.MASKS), reverse=st.booleans(), seed=st.integers(0, 999))
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_kernel_equals_formula(dtype, shape, mask, reverse, seed):
+    recurrent.check_kernel_equals_formula(CELL, dtype, shape, mask, reverse, seed)
+
+
+@pytest.mark.parametrize("options", recurrent.OPTIONS)
+def test_gradient(rng, options):
+    recurrent.check_gradient(CELL, rng, **options)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("shape", [(5, 6, 7, 9), (1, 1, 1, 1), (17, 9, 32, 64)])
+def test_matches_torch(rng, dtype, reverse, shape):
+    recurrent.check_torch(CELL, rng, dtype, reverse, shape=shape)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("reverse", [False, True])
+def test_padding_matches_torch(rng, dtype, reverse):
+    recurrent.check_torch(CELL, rng, dtype, reverse, lengths=[6, 1, 4, 6, 2])
+
+
+def test_large_input_matches_torch(rng):
+    recurrent.check_torch(CELL, rng, np.float64, scale=1e4)
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_padded_batch_equals_its_rows_alone(rng, reverse):
+    recurrent.check_rows_alone(CELL, rng, reverse)
+
+
+def test_padding_carries_the_state(rng):
+    recurrent.check_padding_carries_the_state(CELL, rng)
+
+
+@pytest.mark.skipif(not compiling(), reason="NumPy's product has other bits for other shapes")
+def test_same_bits_however_it_is_run(rng):
+    recurrent.check_bits(CELL, rng)
+
+
+def test_only_wanted_gradients(rng):
+    recurrent.check_only_what_is_wanted(CELL, rng)
+
+
+def test_nothing_is_shared(rng):
+    recurrent.check_nothing_is_shared(CELL, rng)
+
+
+def test_extreme_values(rng):
+    recurrent.check_extremes(CELL, rng)
+
+
+def test_wrong_input_is_named():
+    recurrent.check_wrong_input(CELL)
