@@ -5,8 +5,8 @@ A window of T tokens at s reads ids[s : s + T] and predicts the token after each
     ContiguousBatches   row b of a batch goes on where row b of the batch before ended: a state can be carried
     ShuffledWindows     windows in random order: each starts from nothing
 
-Both are iterators without an end, epoch after epoch, and every epoch draws anew where the text is cut, so that
-no token always stands at the edge of a window.  state_dict() is plain JSON and resumes inside an epoch to the
+Both are iterators without an end, epoch after epoch, and every epoch draws anew where the text is cut: no
+token always stands at the edge of a window.  state_dict() is plain JSON and resumes inside an epoch, to the
 bit.
 """
 import zlib
@@ -36,8 +36,8 @@ class _Windows:
             if value < 1:
                 raise ValueError(f"{name}: {argument} must be at least 1, got {value}")
         if len(self.ids) < seq_len + 1:
-            raise ValueError(f"{name}: the text has {len(self.ids)} tokens, a window of {seq_len} and the token "
-                             f"after it need {seq_len + 1}")
+            raise ValueError(f"{name}: the text has {len(self.ids)} tokens, a window of {seq_len} and the "
+                             f"token after it need {seq_len + 1}")
         self.batch_size, self.seq_len, self.rng = batch_size, seq_len, rng
         self._text = {"tokens": len(self.ids), "crc32": zlib.crc32(np.ascontiguousarray(self.ids, np.int64)),
                       "batch_size": batch_size, "seq_len": seq_len}
@@ -95,8 +95,8 @@ class ContiguousBatches(_Windows):
         super().__init__(ids, batch_size, seq_len, rng=rng)
         N, needed = len(self.ids), batch_size * seq_len + 1
         if N < needed:
-            raise ValueError(f"ContiguousBatches: the text has {N} tokens, {batch_size} streams of windows of "
-                             f"{seq_len} need {needed}: take fewer streams or shorter windows")
+            raise ValueError(f"ContiguousBatches: the text has {N} tokens, {batch_size} streams of windows "
+                             f"of {seq_len} need {needed}: take fewer streams or shorter windows")
         # a window less than the text would hold, so that the offset may move by a whole window
         self.steps_per_epoch = max(1, (N - seq_len) // (batch_size * seq_len))
 
