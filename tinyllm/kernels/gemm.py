@@ -63,7 +63,7 @@ def product_packed(a, panels, out, accumulate=False):
     (M, K), N = a.shape, out.shape[1]
     assert out.shape[0] == M and panels.shape == panels_shape(K, N), "product: shapes do not fit"
     assert a.dtype == panels.dtype == out.dtype, "product: one dtype"
-    assert N <= 1 or out.strides[1] == out.itemsize, "product: the columns of out must be consecutive"
+    assert M == 0 or N <= 1 or out.strides[1] == out.itemsize, "product: out must have consecutive columns"
     if not compiling():
         multiply(a, panels, out, accumulate)
     elif K == 0 and not accumulate:
