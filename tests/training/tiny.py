@@ -1,10 +1,11 @@
-"""A task small enough for the tests of the loop: the token after each token, from a table and one product."""
+"""A task small enough for the tests of the loop: what follows each token, from a table and one product."""
 import io
 
 import numpy as np
 
 from tinyllm import Tensor, no_grad
 from tinyllm.data.batches import ContiguousBatches
+from tinyllm.kernels import threads
 from tinyllm.ops.cross_entropy import cross_entropy
 from tinyllm.optim import Adam
 from tinyllm.training.loop import TrainingOptions, train
@@ -15,7 +16,7 @@ VOCABULARY = 7
 
 
 class Task:
-    """Counts upwards modulo 7, with noise; `carried` stands for a recurrent state, and has a part in the loss.
+    """Counts upwards modulo 7, with noise; `carried` stands for a recurrent state and takes part in the loss.
 
     hooks  step -> function(task), called in the first loss of that step
     """
@@ -79,4 +80,6 @@ def start(path, task, *, resume=False, progress=None, optimizer=None, **options)
     run = RunFolder.open(path) if resume else RunFolder.create(path, {"task": "tiny", "model": {}})
     optimizer = optimizer or Adam(task.parameters.values(), lr=1e-2)
     options = {"seed": 3, "evaluate_every": 10, **options}
-    return train(task, optimizer, run, TrainingOptions(**options), progress=progress or quiet(), resume=resume)
+    with threads.limited(1):  # on arrays of this size waiting for each other is all that threads would do
+        return train(task, optimizer, run, TrainingOptions(**options), progress=progress or quiet(),
+                     resume=resume)

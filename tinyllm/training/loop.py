@@ -35,7 +35,7 @@ def train(task, optimizer, run, options, *, progress, resume=False):
 
     task       what is learnt:
                    named_parameters()      (dotted name, Tensor) pairs
-                   batches                 iterator without end; steps_per_epoch, state_dict(), load_state_dict
+                   batches                 iterator without end; steps_per_epoch, state_dict, load_state_dict
                    loss(batch, rng)        scalar Tensor, the mean over the batch's targets
                    targets_in(batch)       how many those are
                    evaluate()              dict of numbers, valid_loss among them; changes nothing; {} where
