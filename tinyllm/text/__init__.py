@@ -1,0 +1,30 @@
+"""str -> ids -> str: characters, words, byte-level BPE."""
+from pathlib import Path
+
+from tinyllm.text.bpe import BPETokenizer
+from tinyllm.text.char import CharTokenizer
+from tinyllm.text.vocabulary import BOS, EOS, PAD, SPECIAL_TOKENS, UNK, brief, file_type, parse, read
+from tinyllm.text.word import WordTokenizer
+
+__all__ = ["PAD", "UNK", "BOS", "EOS", "SPECIAL_TOKENS", "CharTokenizer", "WordTokenizer", "BPETokenizer",
+           "TOKENIZERS", "load_tokenizer"]
+
+TOKENIZERS = {cls.type: cls for cls in (CharTokenizer, WordTokenizer, BPETokenizer)}
+
+
+def load_tokenizer(path_or_json):
+    """The tokenizer of a saved file, whichever it is; text that begins with a brace is the content itself.
+
+    Raises ValueError that names the file and what is wrong with it: nothing in a file is executed.
+    """
+    if isinstance(path_or_json, Path) or not path_or_json.lstrip().startswith("{"):
+        return read(path_or_json, _from_json)
+    return _from_json(path_or_json)
+
+
+def _from_json(text):
+    data = parse(text)
+    kind = file_type(data)
+    if not isinstance(kind, str) or kind not in TOKENIZERS:
+        raise ValueError(f"tokenizer: type must be one of {', '.join(TOKENIZERS)}, got {brief(kind)}")
+    return TOKENIZERS[kind].from_data(data)
