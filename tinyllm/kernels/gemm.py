@@ -51,19 +51,18 @@ def packed(b, name="panels"):
 
 def product(a, b, out, accumulate=False):
     """out (+)= a @ b, and out: a (M, K), b (K, N) with any strides, out (M, N) with consecutive columns."""
-    assert a.dtype == b.dtype and a.shape[1] == b.shape[0], "product: a and b do not fit"
-    if not compiling():
-        out[...] = a @ b + out if accumulate else a @ b
-        return out
-    return product_packed(a, packed(b), out, accumulate)
+    _check(a, b.dtype, *b.shape, out)
+    if compiling():
+        return product_packed(a, packed(b), out, accumulate)
+    out[...] = a @ b + out if accumulate else a @ b
+    return out
 
 
 def product_packed(a, panels, out, accumulate=False):
     """product(a, b, out, accumulate) where panels = packed(b): a loop over blocks of a packs b once."""
     (M, K), N = a.shape, out.shape[1]
-    assert out.shape[0] == M and panels.shape == panels_shape(K, N), "product: shapes do not fit"
-    assert a.dtype == panels.dtype == out.dtype, "product: one dtype"
-    assert M == 0 or N <= 1 or out.strides[1] == out.itemsize, "product: out must have consecutive columns"
+    _check(a, panels.dtype, panels.shape[1], N, out)
+    assert panels.shape == panels_shape(K, N), "product: shapes do not fit"
     if not compiling():
         multiply(a, panels, out, accumulate)
     elif K == 0 and not accumulate:
@@ -77,6 +76,14 @@ def product_packed(a, panels, out, accumulate=False):
         _multiply_tasks(address, a_row, a_k, M, panels, strips, c, c_row, N, int(accumulate),
                         threads.count())
     return out
+
+
+def _check(a, dtype, K, N, out):
+    """Stop before compiled code, which checks nothing."""
+    M = len(a)
+    assert a.shape == (M, K) and out.shape == (M, N), "product: shapes do not fit"
+    assert a.dtype == dtype == out.dtype, "product: one dtype"
+    assert out.size <= M or out.strides[1] == out.itemsize, "product: the columns of out must be consecutive"
 
 
 def _forward(array):

@@ -1,0 +1,172 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.oracle import DTYPES, assert_close
+from tests.process import run_python
+from tinyllm.kernels import gemm, threads
+from tinyllm.kernels.jit import compiling, jit
+from tinyllm.kernels.tile import TILES, VECTORS, WIDTH
+
+TOLERANCE = {np.float64: 1e-12, np.float32: 1e-5}  # of the largest entry: the order of sums
+LAYOUTS = {  # an array of any layout with these numbers
+    "C": np.ascontiguousarray,
+    "F": np.asfortranarray,
+    "columns of a wider matrix": lambda a: np.pad(a, ((0, 0), (2, 3)))[:, 2:-3],
+    "every second row and column": lambda a: np.repeat(np.repeat(a, 2, 0), 2, 1)[::2, ::2],
+    "every second, transposed": lambda a: np.repeat(np.repeat(a.T, 2, 0), 3, 1)[::2, ::3].T,
+    "upside down": lambda a: np.ascontiguousarray(a[::-1])[::-1],
+    "backwards": lambda a: np.ascontiguousarray(a[:, ::-1])[:, ::-1],
+}
+EDGES = [WIDTH - 1, WIDTH, WIDTH + 1, gemm.TASK_ROWS, gemm.BLOCK - 1, gemm.BLOCK, 2 * gemm.BLOCK + 5]
+SIZES = st.one_of(st.integers(1, 9), st.integers(1, 3 * WIDTH), st.sampled_from(EDGES))
+
+
+def matrices(M, K, N, dtype, seed=0):
+    rng = np.random.default_rng(seed)
+    return [rng.standard_normal(shape).astype(dtype) for shape in ((M, K), (K, N), (M, N))]
+
+
+@jit
+def multiply_in_a_kernel(a, b, panels, out, accumulate):
+    """What a time loop does: pack once, then multiply, all on one thread."""
+    gemm.pack(b, panels)
+    gemm.multiply(a, panels, out, accumulate)
+
+
+def test_worked_example():
+    a, b = np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([[5.0, 6.0], [7.0, 8.0]])
+    out = np.ones((2, 2))
+    assert gemm.product(a, b, out) is out
+    np.testing.assert_array_equal(out, [[19, 22], [43, 50]])
+    np.testing.assert_array_equal(gemm.product(a, b, out, accumulate=True), [[38, 44], [86, 100]])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@settings(max_examples=60)
+@given(M=SIZES, K=SIZES, N=SIZES, layouts=st.tuples(*[st.sampled_from(list(LAYOUTS))] * 2),
+       accumulate=st.booleans(), seed=st.integers(0, 99))
+def test_product_equals_numpy(dtype, M, K, N, layouts, accumulate, seed):
+    a, b, c = matrices(M, K, N, dtype, seed)
+    wide = np.full((M, N + 4), np.nan, dtype)  # what stands beside C must neither be read nor written
+    out = wide[:, 2:-2]
+    out[...] = c if accumulate else np.nan
+    gemm.product(LAYOUTS[layouts[0]](a), LAYOUTS[layouts[1]](b), out, accumulate)
+    expected = a.astype(np.float64) @ b.astype(np.float64) + (c if accumulate else 0)
+    assert_close(out, expected, TOLERANCE[dtype])
+    assert np.isnan(wide[:, :2]).all() and np.isnan(wide[:, -2:]).all()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@given(M=st.integers(1, 20), K=SIZES, N=SIZES, accumulate=st.booleans(), seed=st.integers(0, 99))
+def test_multiply_in_a_kernel_equals_product(dtype, M, K, N, accumulate, seed):
+    """To the last bit where compiled: one chain of sums for each element, whoever computes it."""
+    a, b, c = matrices(M, K, N, dtype, seed)
+    panels = np.empty(gemm.panels_shape(K, N), dtype)
+    inside, outside = c.copy(), c.copy()
+    multiply_in_a_kernel(a, b, panels, inside, int(accumulate))
+    gemm.product_packed(a, gemm.packed(b, "test"), outside, accumulate)
+    np.testing.assert_array_equal(inside, outside)
+
+
+def test_what_is_packed():
+    """Panels of WIDTH columns, K rows each, zero beyond N."""
+    b = np.arange(3.0 * (WIDTH + 2)).reshape(3, WIDTH + 2)
+    panels = gemm.packed(b, "test")
+    assert panels.shape == (2, 3, WIDTH)
+    np.testing.assert_array_equal(panels[0], b[:, :WIDTH])
+    np.testing.assert_array_equal(panels[1, :, :2], b[:, WIDTH:])
+    assert (panels[1, :, 2:] == 0).all()
+
+
+@pytest.mark.parametrize("k", [1, 3, gemm.BLOCK])
+def test_the_first_rows_of_what_was_packed(k):
+    a, b, out = matrices(5, gemm.BLOCK + 9, WIDTH + 3, np.float64)
+    panels = np.empty(gemm.panels_shape(*b.shape))
+    multiply_in_a_kernel(a, b, panels, out, 0)
+    multiply_first_rows(a[:, :k].copy(), panels, k, out)
+    assert_close(out, a[:, :k] @ b[:k], 1e-12)
+
+
+@jit
+def multiply_first_rows(a, panels, k, out):
+    gemm.multiply(a, panels[:, :k], out, 0)
+
+
+@pytest.mark.skipif(not compiling(), reason="NumPy's own product promises no bits")
+class TestBits:
+    @pytest.mark.parametrize("dtype", DTYPES)
+    @pytest.mark.parametrize("layout", ["C", "F"])
+    @pytest.mark.parametrize("M, K, N", [(300, 70, 50), (1, 600, 200), (33, 300, WIDTH + 1), (513, 17, 3)])
+    def test_for_any_number_of_threads(self, M, K, N, layout, dtype):
+        a, b, out = matrices(M, K, N, dtype)
+        a = LAYOUTS[layout](a)
+        with threads.limited(1):
+            one = gemm.product(a, b, out).copy()
+        assert one.tobytes() == gemm.product(a, b, out).tobytes()
+
+    @pytest.mark.parametrize("dtype", DTYPES)
+    @pytest.mark.parametrize("layout", ["C", "F"])
+    def test_of_a_row_alone_or_among_others(self, layout, dtype):
+        a, b, out = matrices(23, 300, WIDTH + 5, dtype)
+        a = LAYOUTS[layout](a)
+        gemm.product(a, b, out)
+        for rows in (slice(0, 1), slice(22, 23), slice(7, 10), slice(3, 17)):
+            alone = gemm.product(a[rows], b, np.empty_like(out[rows]))
+            assert alone.tobytes() == out[rows].tobytes()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("accumulate", [False, True])
+@pytest.mark.parametrize("M, K, N", [(0, 3, 4), (3, 0, 4), (3, 4, 0)])
+def test_empty_matrices(M, K, N, accumulate, dtype):
+    a, b, c = matrices(M, K, N, dtype)
+    expected = c if accumulate else np.zeros_like(c)
+    np.testing.assert_array_equal(gemm.product(a, b, c.copy(), accumulate), expected)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_nan_and_inf_pass_through(dtype):
+    """The compiler was not told that there are none."""
+    a, b, out = matrices(3, 4, 5, dtype)
+    a[0, 1], a[1, 2] = np.nan, np.inf
+    with np.errstate(invalid="ignore"):  # where nothing is compiled, NumPy says that it met them
+        gemm.product(a, b, out)
+    assert np.isnan(out[0]).all()
+    np.testing.assert_array_equal(out[1], np.sign(b[2]) * np.inf)
+    assert np.isfinite(out[2]).all()
+
+
+@pytest.mark.parametrize("a, b, out, message", [
+    (np.zeros((2, 3)), np.zeros((4, 5)), np.zeros((2, 5)), "shapes do not fit"),
+    (np.zeros((2, 3)), np.zeros((3, 5), np.float32), np.zeros((2, 5)), "one dtype"),
+    (np.zeros((2, 3)), np.zeros((3, 5)), np.zeros((3, 5)), "shapes do not fit"),
+    (np.zeros((2, 3)), np.zeros((3, 5)), np.zeros((2, 5), np.float32), "one dtype"),
+    (np.zeros((2, 3)), np.zeros((3, 5)), np.zeros((5, 2)).T, "consecutive"),
+])
+def test_a_wrong_call_stops_before_compiled_code(a, b, out, message):
+    with pytest.raises(AssertionError, match="product: .*" + message):
+        gemm.product(a, b, out)
+
+
+def run_this_file(**environment):
+    run_python("-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "not process", __file__, **environment)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("vectors", sorted(set(TILES) - {VECTORS}))
+def test_other_vectors_in_a_process(vectors):
+    """Every width is tested by choosing it: the compiler splits vectors that the processor does not have."""
+    run_this_file(TINYLLM_VECTORS=vectors)
+
+
+@pytest.mark.slow
+def test_bounds_checks_find_nothing_in_a_process():
+    run_this_file(NUMBA_BOUNDSCHECK="1")
+
+
+@pytest.mark.skipif(not compiling(), reason="this is that process")
+def test_without_compilation_in_a_process():
+    """The product is NumPy's there."""
+    run_this_file(NUMBA_DISABLE_JIT="1")
