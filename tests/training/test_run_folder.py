@@ -18,7 +18,7 @@ def run(tmp_path):
 
 
 def saved(run):
-    """The run with one line in its log, a model and a trainer."""
+    """The run, with a line in its log, a model and a trainer."""
     run.log({"step": 1, "valid_loss": 2.5})
     run.save_model(WEIGHTS)
     run.save_trainer({"last": WEIGHTS["weight"] + 1}, {"step": 1})
@@ -152,7 +152,7 @@ def test_a_temporary_model_that_the_trainer_does_not_want_is_left_alone(run):
 def test_a_trainer_without_its_model_is_refused(run):
     saved(run)
     (run.path / "model.safetensors").unlink()
-    with pytest.raises(RunFolderError, match="model.safetensors: is missing, trainer.safetensors belongs to it"):
+    with pytest.raises(RunFolderError, match="model.safetensors: is missing, trainer.safetensors belongs"):
         run.load_trainer()
 
 
@@ -260,7 +260,7 @@ def test_what_is_missing_is_named(run, tmp_path):
         RunFolder.open(tmp_path)
     with pytest.raises(RunFolderError, match="run: has no model.safetensors"):
         run.load_model()
-    with pytest.raises(RunFolderError, match="run: has no trainer.safetensors, so there is nothing to resume"):
+    with pytest.raises(RunFolderError, match="run: has no trainer.safetensors, so there is nothing"):
         run.load_trainer()
     saved(run)
     (run.path / "tokenizer.json").unlink()

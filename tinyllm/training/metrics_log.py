@@ -54,7 +54,6 @@ class MetricsLog:
         if len(content) > length:
             with self._opened(os.O_WRONLY) as descriptor:
                 os.ftruncate(descriptor, length)
-                os.fsync(descriptor)
 
     def _content(self):
         return read_file(self.path, MAX_BYTES) if self.path.exists() else b""

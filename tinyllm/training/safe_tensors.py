@@ -153,7 +153,8 @@ def _span(entry, name, path):
     if not isinstance(dtype, str) or dtype not in DTYPES:
         raise RunFolderError(f"{where} has dtype {short(dtype)}, known are {', '.join(DTYPES)}")
     if not _naturals(shape) or len(shape) > MAX_DIMENSIONS:
-        raise RunFolderError(f"{where} has shape {short(shape)}, expected at most {MAX_DIMENSIONS} sizes")
+        raise RunFolderError(f"{where} has shape {short(shape)}, expected at most {MAX_DIMENSIONS} "
+                             "whole numbers from 0")
     if not _naturals(offsets) or len(offsets) != 2 or offsets[0] > offsets[1]:
         raise RunFolderError(f"{where} has data_offsets {short(offsets)}, expected [begin, end]")
     itemsize = np.dtype(DTYPES[dtype]).itemsize
