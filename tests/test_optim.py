@@ -20,7 +20,7 @@ OPTIMIZERS = [
 ]
 
 
-def parameters(rng, dtype=np.float64, shapes=((7, 5), (5,), (40_000,), ())):
+def parameters(rng, dtype=np.float64, shapes=((7, 5), (5,), (17_000,), ())):
     """Some over one chunk, one without an axis."""
     return [Tensor(np.asarray(rng.standard_normal(shape), dtype), requires_grad=True) for shape in shapes]
 
@@ -57,7 +57,7 @@ def test_sgd_by_hand():
 
 
 def test_adam_by_hand():
-    """At t = 1 the corrections undo the means: m / (1 - b1) = g, v / (1 - b2) = g^2, so p moves by lr sign(g).
+    """At t = 1 the corrections undo the means, m / (1 - b1) = g and v / (1 - b2) = g^2: p moves by lr sign(g).
 
     b1 = b2 = 1/2: m = 1, v = 2, then m = 0.5 + 2 = 2.5, v = 1 + 8 = 9; corrected by 1 - 1/4: 10/3 and 12, so
     the second step is lr (10/3) / sqrt(12).
@@ -254,7 +254,7 @@ def test_small_gradients_are_left_alone(rng):
 def test_a_norm_that_is_not_finite_is_told_and_nothing_is_scaled(rng, number):
     params = parameters(rng, np.float32)
     draw_gradients(rng, params)
-    params[2].grad[20_000] = number
+    params[2].grad[16_999] = number
     before = [p.grad.tobytes() for p in params]
     assert not math.isfinite(clip_grad_norm_(params, 1.0))
     assert [p.grad.tobytes() for p in params] == before
