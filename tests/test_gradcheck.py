@@ -54,6 +54,11 @@ def test_rejects_one_wrong_entry(rng, entry):
         gradcheck(lambda x: scaled(x, entry, 1.001), rng.standard_normal((2, 3)), rng=rng)
 
 
+def test_rejects_nan(rng):
+    with pytest.raises(AssertionError, match="gradient of argument 0"):
+        gradcheck(lambda x: scaled(x, 1, np.nan), np.ones(2), rng=rng)
+
+
 def test_names_the_argument(rng):
     with pytest.raises(AssertionError, match="gradient of argument 1"):
         gradcheck(lambda x, y: x * scaled(y, 0, 1.001), np.ones(2), np.ones(2), rng=rng)
@@ -118,6 +123,8 @@ def test_a_view_of_the_argument_is_no_trap(rng):
 def test_wrong_use_is_named(rng):
     with pytest.raises(TypeError, match="gradcheck: f must give a Tensor, got ndarray"):
         gradcheck(lambda x: x.data, np.ones(2), rng=rng)
+    with pytest.raises(ValueError, match="gradcheck: f must give finite numbers"):
+        gradcheck(lambda x: x - np.inf, np.ones(2), rng=rng)
     with pytest.raises(ValueError, match="gradcheck: f must give the same at every call"):
         gradcheck(lambda x: x * rng.standard_normal(2), np.ones(2), rng=rng)
     with pytest.raises(ValueError, match="parameter weight must be float64 .* got float32"):
