@@ -57,7 +57,7 @@ def test_sgd_by_hand():
 
 
 def test_adam_by_hand():
-    """At t = 1 the corrections undo the means, m / (1 - b1) = g and v / (1 - b2) = g^2: p moves by lr sign(g).
+    """At t = 1 the corrections undo the means: m / (1 - b1) = g and v / (1 - b2) = g^2, p moves by lr sign g.
 
     b1 = b2 = 1/2: m = 1, v = 2, then m = 0.5 + 2 = 2.5, v = 1 + 8 = 9; corrected by 1 - 1/4: 10/3 and 12, so
     the second step is lr (10/3) / sqrt(12).
