@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -150,23 +152,24 @@ def test_a_wrong_call_stops_before_compiled_code(a, b, out, message):
         gemm.product(a, b, out)
 
 
-def run_this_file(**environment):
-    run_python("-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "not process", __file__, **environment)
+def run_product_tests(**environment):
+    files = (str(Path(__file__).with_name(name)) for name in ("test_gemm.py", "test_tile.py"))
+    run_python("-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "not process", *files, **environment)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("vectors", sorted(set(TILES) - {VECTORS}))
 def test_other_vectors_in_a_process(vectors):
     """Every width is tested by choosing it: the compiler splits vectors that the processor does not have."""
-    run_this_file(TINYLLM_VECTORS=vectors)
+    run_product_tests(TINYLLM_VECTORS=vectors)
 
 
 @pytest.mark.slow
 def test_bounds_checks_find_nothing_in_a_process():
-    run_this_file(NUMBA_BOUNDSCHECK="1")
+    run_product_tests(NUMBA_BOUNDSCHECK="1")
 
 
 @pytest.mark.skipif(not compiling(), reason="this is that process")
 def test_without_compilation_in_a_process():
     """The product is NumPy's there."""
-    run_this_file(NUMBA_DISABLE_JIT="1")
+    run_product_tests(NUMBA_DISABLE_JIT="1")
