@@ -3,7 +3,7 @@
 Forward, for each head:
 
     s = q k^T / sqrt(D)         -inf where the mask is False
-    w = softmax(s)              over S; the kernel keeps a log-sum-exp per row and computes w again backward
+    w = softmax(s)              over S; the kernel keeps log-sum-exp per row and computes w again backward
     o = w v
 
 Backward:
@@ -15,8 +15,8 @@ Backward:
 
 The kernel takes ROWS queries of one head at a time against all keys that they may see: a strip of ROWS x S
 scores is all that ever exists, so memory grows linearly with T and S.  With causal=True a strip ends where
-its last row does.  The factor 1/sqrt(D) is applied inside the exponential, to s - m, and the log-sum-exp is
-kept in the unit of q k^T: a weight computed again is then exact where it is 1, however large the scores are.
+its last row does.  The log-sum-exp is kept as its two parts, m = max q k^T and
+Z = sum exp((q k^T - m) / sqrt(D)): where scores are large, the digits of log Z would be lost in the sum.
 
 One (b, head) is one task and one thread's: its dk and dv are shared with nobody, and the results have the
 same bits for any number of threads.  A query alone against the same keys has the bits that it has among
@@ -31,12 +31,12 @@ import numpy as np
 from numba import prange
 
 from tinyllm.autograd import Tensor, no_grad, on_formulas
-from tinyllm.kernels.elementary import exp
 from tinyllm.kernels.gemm import WIDTH, multiply, pack
 from tinyllm.kernels.jit import jit
 from tinyllm.ops.arithmetic import as_tensor
 from tinyllm.ops.cross_entropy import check_floats
-from tinyllm.ops.softmax import dot, exponentials, hide, multiply_by, scores_gradient, softmax_formula
+from tinyllm.ops.softmax import (
+    dot, exponentials, exponentials_again, fill, hide, multiply_by, scores_gradient, softmax_formula)
 from tinyllm.shapes import check_shapes
 
 ROWS = 32  # queries at a time: enough for the product, and little is computed beyond the diagonal
@@ -62,15 +62,8 @@ def _split(x, num_heads):
 
 
 @jit
-def fill(x, value):
-    """x (n,) becomes this value."""
-    for j in range(x.shape[0]):
-        x[j] = value
-
-
-@jit
-def attend(q, k_panels, v_panels, seen, step, allowed, allowed_step, strip, out, lse):
-    """A few queries of one head: out (R, E) and lse (R,) of q (R, D).
+def attend(q, k_panels, v_panels, seen, step, allowed, allowed_step, strip, out, m, Z):
+    """A few queries of one head: out (R, E), m (R,) and Z (R,) of q (R, D).
 
     k_panels, v_panels  k^T (D, S) and v (S, E) as gemm.pack packs them
     seen, step          row r sees the keys 0..seen + r * step - 1: step 1 for causal, else 0
@@ -78,9 +71,8 @@ def attend(q, k_panels, v_panels, seen, step, allowed, allowed_step, strip, out,
     strip               room for R rows of S numbers, rounded up to PAD
     """
     R, D = q.shape
-    last = seen + (R - 1) * step
-    dtype = strip.dtype.type
-    factor, totals = dtype(1 / np.sqrt(D)), np.empty(R, strip.dtype)
+    last, dtype = seen + (R - 1) * step, strip.dtype.type
+    factor = dtype(1 / np.sqrt(D))
     multiply(q, k_panels[:(last + WIDTH - 1) // WIDTH, :], strip[:R, :last], 0)
     for r in range(R):
         n = seen + r * step
@@ -89,23 +81,24 @@ def attend(q, k_panels, v_panels, seen, step, allowed, allowed_step, strip, out,
         if allowed.size:
             hide(row[:n], allowed[r * allowed_step])
         fill(row[n:padded], dtype(-np.inf))
-        m, totals[r] = exponentials(row[:padded], factor)
-        lse[r] = m + np.log(totals[r]) / factor
+        m[r], Z[r] = exponentials(row[:padded], factor)
         fill(row[padded:last], dtype(0))
     multiply(strip[:R, :last], v_panels[:, :last], out, 0)
     for r in range(R):
-        multiply_by(out[r], dtype(1) / totals[r])
+        multiply_by(out[r], dtype(1) / Z[r])
 
 
 @jit
-def weights_again(scores, lse, factor):
-    """scores (S,) become the weights exp(factor (scores - lse))."""
-    for j in range(scores.shape[0]):
-        scores[j] = exp(factor * (scores[j] - lse))
+def add_transposed(w, x, room, out, adds):
+    """out (last, D) (+)= w^T x for w (R, last), x (R, D); room for x packed."""
+    R, P = w.shape[0], (x.shape[1] + WIDTH - 1) // WIDTH
+    panels = room[:P * R * WIDTH].reshape((P, R, WIDTH))
+    pack(x, panels)
+    multiply(w.T, panels[:, :R], out, adds)
 
 
 @jit
-def attend_backward(dout, q, k_panels, v_panels, keys, seen, step, allowed, allowed_step, lse, w, dw, room,
+def attend_backward(dout, q, k_panels, v_panels, keys, seen, step, allowed, allowed_step, m, Z, w, dw, room,
                     dq, dk, dv, adds):
     """The gradients of attend: dq (R, D), and what these queries add to dk and dv (put there, if adds is 0).
 
@@ -113,8 +106,7 @@ def attend_backward(dout, q, k_panels, v_panels, keys, seen, step, allowed, allo
     w, dw                     two strips; room: for R rows of q or of dout, packed
     """
     R, D = q.shape
-    E, last = dout.shape[1], seen + (R - 1) * step
-    dtype = w.dtype.type
+    last, dtype = seen + (R - 1) * step, w.dtype.type
     factor, P = dtype(1 / np.sqrt(D)), (last + WIDTH - 1) // WIDTH
     multiply(q, k_panels[:P, :], w[:R, :last], 0)
     multiply(dout, v_panels[:P, :], dw[:R, :last], 0)
@@ -126,24 +118,20 @@ def attend_backward(dout, q, k_panels, v_panels, keys, seen, step, allowed, allo
             hide(row[:n], allowed[r * allowed_step])
         fill(row[n:padded], dtype(-np.inf))
         fill(drow[n:padded], dtype(0))
-        weights_again(row[:padded], lse[r], factor)
+        exponentials_again(row[:padded], factor, m[r], dtype(1) / Z[r])
         scores_gradient(drow[:padded], row[:padded], dot(drow[:padded], row[:padded]), factor)
         fill(row[padded:last], dtype(0))
         fill(drow[padded:last], dtype(0))
     multiply(dw[:R, :last], keys[:, :last], dq, 0)
-    panels = room[:(E + WIDTH - 1) // WIDTH * R * WIDTH].reshape(((E + WIDTH - 1) // WIDTH, R, WIDTH))
-    pack(dout, panels)
-    multiply(w[:R, :last].T, panels[:, :R], dv[:last], adds)
-    panels = room[:(D + WIDTH - 1) // WIDTH * R * WIDTH].reshape(((D + WIDTH - 1) // WIDTH, R, WIDTH))
-    pack(q, panels)
-    multiply(dw[:R, :last].T, panels[:, :R], dk[:last], adds)
+    add_transposed(w[:R, :last], dout, room, dv[:last], adds)
+    add_transposed(dw[:R, :last], q, room, dk[:last], adds)
 
 
 @jit(parallel=True)
-def _forward_tasks(q, k, v, begins, sizes, causal, allowed, allowed_rows, out, lse):
-    """out (B T, A E) and lse (B A, T); begins: the first columns of q, k, v in their arrays."""
+def _forward_tasks(q, k, v, begins, sizes, causal, allowed, allowed_rows, out, m, Z):
+    """out (B T, A E), m and Z (B A, T); begins: the first columns of q, k, v in their arrays."""
     (q0, k0, v0), (T, S, A, D, E) = begins, sizes
-    for task in prange(lse.shape[0]):
+    for task in prange(m.shape[0]):
         b, a = task // A, task % A
         k_panels = np.empty(((S + WIDTH - 1) // WIDTH, D, WIDTH), q.dtype)
         v_panels = np.empty(((E + WIDTH - 1) // WIDTH, S, WIDTH), q.dtype)
@@ -156,14 +144,14 @@ def _forward_tasks(q, k, v, begins, sizes, causal, allowed, allowed_rows, out, l
             shown = b * allowed_rows + (first if allowed_rows > 1 else 0)
             attend(q[b * T + first:b * T + end, q0 + a * D:q0 + (a + 1) * D], k_panels, v_panels,
                    seen, causal, allowed[shown:], int(allowed_rows > 1), strip,
-                   out[b * T + first:b * T + end, a * E:(a + 1) * E], lse[task, first:end])
+                   out[b * T + first:b * T + end, a * E:(a + 1) * E], m[task, first:end], Z[task, first:end])
 
 
 @jit(parallel=True)
-def _backward_tasks(dout, q, k, v, begins, sizes, causal, allowed, allowed_rows, lse, dq, dk, dv):
+def _backward_tasks(dout, q, k, v, begins, sizes, causal, allowed, allowed_rows, m, Z, dq, dk, dv):
     """dq, dk, dv in the places of q, k, v; the last queries first, because they see all keys."""
     (q0, k0, v0), (T, S, A, D, E) = begins, sizes
-    for task in prange(lse.shape[0]):
+    for task in prange(m.shape[0]):
         b, a = task // A, task % A
         k_panels = np.empty(((S + WIDTH - 1) // WIDTH, D, WIDTH), q.dtype)
         v_panels = np.empty(((S + WIDTH - 1) // WIDTH, E, WIDTH), q.dtype)
@@ -182,29 +170,29 @@ def _backward_tasks(dout, q, k, v, begins, sizes, causal, allowed, allowed_rows,
             shown = b * allowed_rows + (first if allowed_rows > 1 else 0)
             attend_backward(dout[b * T + first:b * T + end, a * E:(a + 1) * E],
                             q[b * T + first:b * T + end, q_columns], k_panels, v_panels, keys,
-                            seen, causal, allowed[shown:], int(allowed_rows > 1), lse[task, first:end],
-                            w, dw, room,
+                            seen, causal, allowed[shown:], int(allowed_rows > 1),
+                            m[task, first:end], Z[task, first:end], w, dw, room,
                             dq[b * T + first:b * T + end, q_columns], dk[b * S:(b + 1) * S, k_columns],
                             dv[b * S:(b + 1) * S, v_columns], int(end < T))
 
 
 def attention_forward(q, k, v, begins, sizes, causal, allowed, allowed_rows):
-    """q, k, v (rows, columns), where theirs begin, (T, S, A, D, E)  ->  out (B T, A E), lse (B A, T).
+    """q, k, v (rows, columns), where theirs begin, (T, S, A, D, E)  ->  out (B T, A E), m and Z (B A, T).
 
     allowed       booleans (B, S), one row a batch row for all its queries, or (B T, S); (0, 0) hides nothing
     allowed_rows  how many of its rows belong to a batch row: 1, T or 0
     """
     T, S, A, D, E = sizes
-    out, lse = np.empty((len(q), A * E), q.dtype), np.empty((len(q) // T * A, T), q.dtype)
-    _forward_tasks(q, k, v, begins, sizes, int(causal), allowed, allowed_rows, out, lse)
-    return out, lse
+    out, (m, Z) = np.empty((len(q), A * E), q.dtype), np.empty((2, len(q) // T * A, T), q.dtype)
+    _forward_tasks(q, k, v, begins, sizes, int(causal), allowed, allowed_rows, out, m, Z)
+    return out, m, Z
 
 
-def attention_backward(dout, q, k, v, begins, sizes, causal, allowed, allowed_rows, lse):
-    """dout (B T, A E), what the forward had, and its lse  ->  dq, dk, dv; one array where q, k, v are one."""
+def attention_backward(dout, q, k, v, begins, sizes, causal, allowed, allowed_rows, m, Z):
+    """dout (B T, A E), what the forward had, m and Z  ->  dq, dk, dv; one array where q, k, v are one."""
     dq = np.empty_like(q)
     dk, dv = (dq, dq) if k is q else (np.empty_like(k), np.empty_like(v))
-    _backward_tasks(dout, q, k, v, begins, sizes, int(causal), allowed, allowed_rows, lse, dq, dk, dv)
+    _backward_tasks(dout, q, k, v, begins, sizes, int(causal), allowed, allowed_rows, m, Z, dq, dk, dv)
     return dq, dk, dv
 
 
@@ -223,8 +211,7 @@ def attention(q, k, v, *, num_heads=1, causal=False, valid=None, mask=None):
     """
     sizes = check_shapes("attention", q=(q.data, "BTD"), k=(k.data, "BSD"), v=(v.data, "BSE"))
     check_floats("attention", q=q.data, k=k.data, v=v.data)
-    sizes = _head_sizes("attention", sizes, num_heads)
-    allowed = _allowed("attention", sizes, causal, valid, mask)
+    sizes, allowed = _checked("attention", sizes, num_heads, causal, valid, mask)
     if on_formulas():
         return attention_formula(q, k, v, num_heads, _whole_mask(sizes, causal, allowed))
     arrays = [np.ascontiguousarray(x.data).reshape(-1, x.shape[-1]) for x in (q, k, v)]
@@ -239,8 +226,8 @@ def self_attention(qkv, *, num_heads=1, causal=False, valid=None, mask=None):
     sizes = check_shapes("self_attention", qkv=(qkv.data, "B T 3D"))
     check_floats("self_attention", qkv=qkv.data)
     H = sizes["D"]
-    sizes = _head_sizes("self_attention", {**sizes, "S": sizes["T"], "E": H}, num_heads)
-    allowed = _allowed("self_attention", sizes, causal, valid, mask)
+    sizes = {**sizes, "S": sizes["T"], "E": H}
+    sizes, allowed = _checked("self_attention", sizes, num_heads, causal, valid, mask)
     if on_formulas():
         q, k, v = (qkv[:, :, i * H:(i + 1) * H] for i in range(3))
         return attention_formula(q, k, v, num_heads, _whole_mask(sizes, causal, allowed))
@@ -255,8 +242,8 @@ def attention_weights(q, k, *, num_heads=1, causal=False, valid=None, mask=None)
     """
     q, k = as_tensor(q), as_tensor(k)
     sizes = check_shapes("attention_weights", q=(q.data, "BTD"), k=(k.data, "BSD"))
-    sizes = _head_sizes("attention_weights", {**sizes, "E": sizes["D"]}, num_heads)
-    allowed = _allowed("attention_weights", sizes, causal, valid, mask)
+    check_floats("attention_weights", q=q.data, k=k.data)
+    sizes, allowed = _checked("attention_weights", {**sizes, "E": sizes["D"]}, num_heads, causal, valid, mask)
     with no_grad():
         return weights_formula(q, k, num_heads, _whole_mask(sizes, causal, allowed)).data
 
@@ -265,41 +252,34 @@ def _run(parents, arrays, begins, sizes, causal, allowed):
     """The kernel's forward, and its backward in the graph."""
     B, T, S, A, D, E = sizes
     seen = (np.zeros((0, 0), np.bool_), 0) if allowed is None else (allowed.reshape(-1, S), allowed.shape[1])
-    out, lse = attention_forward(*arrays, begins, sizes[1:], causal, *seen)
+    out, m, Z = attention_forward(*arrays, begins, sizes[1:], causal, *seen)
 
     def backward(dout):
         dout = np.ascontiguousarray(dout).reshape(out.shape)
-        gradients = attention_backward(dout, *arrays, begins, sizes[1:], causal, *seen, lse)
+        gradients = attention_backward(dout, *arrays, begins, sizes[1:], causal, *seen, m, Z)
         return tuple(d.reshape(p.shape) for d, p in zip(gradients, parents))
 
     return Tensor.from_op(out.reshape(B, T, A * E), parents, backward)
 
 
-def _head_sizes(op, sizes, num_heads):
-    """(B, T, S, A, D, E) with D and E per head, or a ValueError."""
+def _checked(op, sizes, num_heads, causal, valid, mask):
+    """(B, T, S, A, D, E), D and E per head; valid and mask as one array (B, 1 or T, S), or None."""
     B, T, S, D, E = (sizes[letter] for letter in "BTSDE")
     for name, size in (("q", D), ("v", E)):
         if num_heads < 1 or size % num_heads:
             raise ValueError(f"{op}: num_heads must divide the {size} columns of {name}, got {num_heads}")
     if 0 in (T, S, D, E):
-        raise ValueError(f"{op}: T, S and the columns must be > 0, got T = {T}, S = {S} and {D} columns")
-    return B, T, S, num_heads, D // num_heads, E // num_heads
-
-
-def _allowed(op, sizes, causal, valid, mask):
-    """valid and mask as one boolean array (B, 1 or T, S), or None; ValueError where a query sees nothing."""
-    B, T, S = sizes[:3]
+        raise ValueError(f"{op}: T, S and the columns must be > 0, got T = {T}, S = {S}, columns {D}")
     if causal and S < T:
         raise ValueError(f"{op}: causal needs S >= T, got T = {T}, S = {S}")
     allowed = None
     for name, given, shape in (("valid", valid, (B, S)), ("mask", mask, (B, T, S))):
         if given is not None:
-            given = np.ascontiguousarray(given)
+            given = np.array(given, order="C")  # a copy: it may change before the backward
             if given.dtype != np.bool_ or given.shape != shape:
-                letters = ", ".join("BTS" if name == "mask" else "BS")
-                raise ValueError(f"{op}: {name} must be boolean ({letters}) = {shape}, "
+                raise ValueError(f"{op}: {name} must be boolean of shape {shape}, "
                                  f"got {given.dtype} of shape {given.shape}")
-            given = given.reshape(B, -1, S)
+            given = given[:, None] if name == "valid" else given
             allowed = given if allowed is None else allowed & given
     if allowed is not None:
         blind = ~allowed.any(axis=2)
@@ -308,13 +288,12 @@ def _allowed(op, sizes, causal, valid, mask):
         if blind.any():
             b, t = np.argwhere(blind)[0]
             raise ValueError(f"{op}: every query must see a key, got none for (b, t) = ({b}, {t})")
-    return allowed
+    return (B, T, S, num_heads, D // num_heads, E // num_heads), allowed
 
 
 def _whole_mask(sizes, causal, allowed):
     """What the formula needs: (B, T, S), or None."""
     B, T, S = sizes[:3]
     if causal:
-        lower = np.tri(T, S, S - T, dtype=np.bool_)
-        allowed = lower if allowed is None else allowed & lower
+        allowed = np.tri(T, S, S - T, dtype=np.bool_) & (True if allowed is None else allowed)
     return None if allowed is None else np.broadcast_to(allowed, (B, T, S))

@@ -69,6 +69,20 @@ def exponentials(x, factor):
 
 
 @jit
+def exponentials_again(x, factor, m, scale):
+    """x (V,) becomes scale exp(factor (x - m)) in place."""
+    for v in range(x.shape[0]):
+        x[v] = scale * exp(factor * (x[v] - m))
+
+
+@jit
+def fill(x, value):
+    """x (V,) becomes this value."""
+    for v in range(x.shape[0]):
+        x[v] = value
+
+
+@jit
 def hide(x, allowed):
     """x (V,) becomes -inf where allowed (V,) is False."""
     low = x.dtype.type(-np.inf)
