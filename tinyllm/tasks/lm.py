@@ -17,7 +17,7 @@ from tinyllm.text.vocabulary import BOS, EOS, PAD, UNK
 MODEL = ("embed_dim", "hidden_dim", "num_layers", "num_attention_layers", "num_heads", "cell", "dropout", "tie_weights")
 RUN_IN = 256  # tokens that a row of the scoring reads before the first one that counts
 BETAS = (0.9, 0.99)  # a second moment that follows: runs here are thousands of steps, not millions
-WORDS, SUBWORDS = 20_000, 4096  # tokens where no vocab_size is given: at most so many
+WORDS = 20_000  # a word vocabulary where no size is given: at most so many
 
 
 def score(model, ids, chars, seq_len, context):
@@ -103,11 +103,11 @@ def read(settings):
 
 def make_tokenizer(text, kind, vocab_size=None):
     """A tokenizer trained on the text; without a vocab_size, as many tokens as the kind usually has."""
-    if kind == "char":
-        return tokenizers.CharTokenizer.train(text, vocab_size=vocab_size)
-    if kind == "word":
-        return tokenizers.WordTokenizer.train(text, vocab_size=vocab_size or WORDS, at_most=vocab_size is None)
-    return tokenizers.BPETokenizer.train(text, vocab_size=vocab_size or SUBWORDS, at_most=vocab_size is None)
+    kind = tokenizers.TOKENIZERS[kind]
+    tokenizer = kind.train(text, vocab_size=vocab_size)
+    if vocab_size is None and kind is tokenizers.WordTokenizer and tokenizer.vocab_size > WORDS:
+        return kind.train(text, vocab_size=WORDS)
+    return tokenizer
 
 
 def pretrain(out, settings, *, resume=False, force=False, progress=None):
