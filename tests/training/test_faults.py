@@ -70,6 +70,7 @@ SAVES = {
     "log": lambda run: run.log({"step": 2}),
     "truncate_log": lambda run: run.truncate_log(0),
     "create": lambda run: RunFolder.create(run.path, {**CONFIG, "task": "tag"}, '{"a": 1}', force=True),
+    "create_new": lambda run: RunFolder.create(run.path / "new", {**CONFIG, "task": "tag"}, '{"a": 1}'),
 }
 
 
@@ -194,7 +195,7 @@ print(step)
 """
 
 
-@pytest.mark.parametrize("what", ["save_model", "save_trainer", "save_both", "create"])
+@pytest.mark.parametrize("what", ["save_model", "save_trainer", "save_both", "create", "create_new"])
 def test_a_kill_at_each_step_leaves_one_checkpoint(tmp_path, what):
     """In a process of its own: a fork of one that ran threads is not to be relied on."""
     child = subprocess.run([sys.executable, "-W", "ignore", "-c", KILLED, what, tmp_path], cwd=ROOT,
@@ -203,8 +204,8 @@ def test_a_kill_at_each_step_leaves_one_checkpoint(tmp_path, what):
     assert int(child.stdout) > 5
     seen = set()
     for path in sorted(tmp_path.iterdir(), key=lambda path: int(path.name)):
-        if what == "create":
-            seen.add(after_create(path))
+        if what.startswith("create"):
+            seen.add(after_create(path if what == "create" else path / "new"))
             continue
         run = RunFolder.open(path)
         model = run.load_model()["weight"][0, 0]
@@ -219,17 +220,20 @@ def test_a_kill_at_each_step_leaves_one_checkpoint(tmp_path, what):
         assert set(content(path)) == set(FILES), "the next save clears up"
     assert seen == {"save_model": {(1, 1), (2, 1)}, "save_trainer": {(1, 1), (1, 2)},
                     "save_both": {(1, 1), (2, 2)},
-                    "create": {"old", "old, empty", "half created", "new"}}[what]
+                    "create": {"old", "old, empty", "was only half created", "new"},
+                    "create_new": {"there is no such run folder", "is not a run folder",
+                                   "was only half created", "new"}}[what]
 
 
 def after_create(path):
-    """What a kill in create(force=True) left."""
+    """What a kill in create() left: a run, or a folder that becomes one without being forced."""
     try:
         run = RunFolder.open(path)
     except RunFolderError as error:
-        assert "half created" in str(error)
+        said = str(error).removeprefix(f"{path}: ").partition(" (")[0].partition(",")[0]
         RunFolder.create(path, CONFIG)
-        return "half created"
+        assert RunFolder.open(path).config["task"] == "lm"
+        return said
     if run.config["task"] == "tag":
         assert run.tokenizer_json == '{"a": 1}'
         assert not run.has_trainer and run.read_log() == []

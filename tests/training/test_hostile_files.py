@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import safetensors
 
 import tinyllm
 from tests.training.hostile import hostile_files
@@ -38,9 +39,15 @@ def test_the_script_notices_a_dead_child_and_another_error():
 
 
 @pytest.mark.filterwarnings("ignore:.*has no sha256")
-def test_every_hostile_trainer_is_refused(tmp_path):
+def test_every_hostile_trainer_is_refused_before_the_library_sees_it(tmp_path, monkeypatch):
+    def library(data):
+        raise AssertionError("handed to the safetensors library")
+
+    monkeypatch.setattr(safetensors, "deserialize", library)
     run = RunFolder.create(tmp_path / "run", {"task": "lm", "model": {}})
-    for what, content in hostile_files(tmp_path / "proof").items():
+    files = hostile_files(tmp_path / "proof")
+    del files["BOOL that is neither"]  # the header is right
+    for what, content in files.items():
         (run.path / "trainer.safetensors").write_bytes(content)
         with pytest.raises(RunFolderError, match="trainer.safetensors"):
             run.load_trainer()
