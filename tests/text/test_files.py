@@ -1,0 +1,129 @@
+"""Saving, loading, and what is said about a file that is none of ours."""
+import copy
+import json
+
+import pytest
+
+from tests.text.samples import TEXT
+from tinyllm.text import TOKENIZERS, BPETokenizer, CharTokenizer, WordTokenizer, load_tokenizer
+
+CHAR = CharTokenizer.train("ab").data()
+WORD = WordTokenizer.train("so it goes").data()
+BPE = BPETokenizer.train("abab", vocab_size=261).data()
+DELETED = object()
+
+
+def changed(data, *path, to):
+    """A copy of data with one entry changed or deleted."""
+    data = copy.deepcopy(data)
+    place = data
+    for key in path[:-1]:
+        place = place[key]
+    if to is DELETED:
+        del place[path[-1]]
+    else:
+        place[path[-1]] = to
+    return data
+
+
+def vocab(**entries):
+    """A vocabulary with further or changed entries."""
+    return changed(BPE, "model", "vocab", to={**BPE["model"]["vocab"], **entries})
+
+
+@pytest.mark.parametrize("kind", TOKENIZERS)
+def test_save_and_load(kind, tmp_path):
+    tokenizer = TOKENIZERS[kind].train(TEXT)
+    path = tmp_path / "tokenizer.json"
+    tokenizer.save(path)
+    for loaded in (load_tokenizer(path), load_tokenizer(str(path)), load_tokenizer(tokenizer.to_json()),
+                   TOKENIZERS[kind].load(path), TOKENIZERS[kind].from_json(tokenizer.to_json())):
+        assert type(loaded) is TOKENIZERS[kind]
+        assert loaded.vocab_size == tokenizer.vocab_size
+        assert loaded.encode(TEXT).tolist() == tokenizer.encode(TEXT).tolist()
+        assert loaded.decode(loaded.encode(TEXT)) == TEXT
+    assert loaded.to_json() == tokenizer.to_json()
+
+
+def test_merges_may_be_written_as_text():
+    """As the tokenizers library wrote them before version 0.20."""
+    data = changed(BPE, "model", "merges", to=["a b"])
+    assert load_tokenizer(json.dumps(data)).merges == BPETokenizer.from_data(BPE).merges
+
+
+@pytest.mark.parametrize("data, message", [
+    ([], "must be a JSON object, got \\[\\]"),
+    ({}, "type must be one of char, word, bpe, got nothing"),
+    ({"type": "morse"}, "type must be one of char, word, bpe, got 'morse'"),
+    ({"type": ["char"]}, "type must be one of char, word, bpe, got \\['char'\\]"),
+    ({"model": {"type": "Unigram"}}, "type must be one of char, word, bpe, got nothing"),
+    (changed(CHAR, "format", to=2), "format must be 1, the newest this version knows, got 2"),
+    (changed(CHAR, "special_tokens", to=["<s>"]), "special_tokens must be .*, got \\['<s>'\\]"),
+    (changed(CHAR, "tokens", to=DELETED), "tokens must be a list of characters, got nothing"),
+    (changed(WORD, "tokens", to="so"), "tokens must be a list of words, got 'so'"),
+    (changed(CHAR, "tokens", 1, to=7), "tokens must be characters, got 7 at 1"),
+    (changed(CHAR, "tokens", 1, to="bc"), "tokens must be characters, got 'bc' at 1"),
+    (changed(CHAR, "tokens", 1, to=""), "tokens must be characters, got '' at 1"),
+    (changed(CHAR, "tokens", 1, to="\ud800"), "tokens must be characters, got '\\\\ud800' at 1"),
+    (changed(WORD, "tokens", 0, to="two words"), "tokens must be words, got 'two words' at 0"),
+    (changed(CHAR, "tokens", 1, to="a"), "tokens must be distinct, got 'a' twice"),
+    (changed(BPE, "model", "vocab", to=DELETED), "model.vocab must be an object, token -> id, got nothing"),
+    (changed(BPE, "model", "vocab", to=["a"]), "model.vocab must be an object, token -> id, got \\['a'\\]"),
+    (vocab(ab=68), "ids of model.vocab must be distinct, got 68 for 'a' and 'ab'"),
+    (vocab(ab=261), "ids of model.vocab must be 0..260, got 261 for 'ab'"),
+    (vocab(ab="260"), "ids of model.vocab must be 0..260, got '260' for 'ab'"),
+    (vocab(ab=True), "ids of model.vocab must be 0..260, got True for 'ab'"),
+    (vocab(语=261), "model.vocab must be of byte characters, got '语'"),
+    (changed(BPE, "model", "vocab", to={}), "model.vocab must begin with <pad>, <unk>, <bos>, <eos>, got"),
+    (changed(BPE, "model", "vocab", to={"<pad>": 0, "<unk>": 1, "<bos>": 2, "<eos>": 3}),
+     "model.vocab must have every byte character, got no"),
+    (changed(BPE, "model", "merges", to=DELETED), "model.merges must be a list of pairs of tokens, got noth"),
+    (changed(BPE, "model", "merges", to={}), "model.merges must be a list of pairs of tokens, got {}"),
+    (changed(BPE, "model", "merges", 0, to="ab"), "model.merges\\[0\\] must be a pair of tokens, got 'ab'"),
+    (changed(BPE, "model", "merges", 0, to=["a", 5]), "model.merges\\[0\\] must be a pair of tokens, got"),
+    (changed(BPE, "model", "merges", 0, to=["a", "c"]),
+     "model.merges\\[0\\] must be of tokens of model.vocab, got 'ac'"),
+    (changed(BPE, "model", "merges", 0, to=["<pad>", "a"]),
+     "model.merges\\[0\\] must be of tokens of model.vocab, got '<pad>'"),
+    (changed(BPE, "model", "merges", to=[["a", "b"], ["a", "b"]]), "model.merges must be distinct, got"),
+    (changed(BPE, "model", "byte_fallback", to=True), "model.byte_fallback must be false, got True"),
+    (changed(BPE, "model", "dropout", to=0.1), "model.dropout must be null, got 0.1"),
+    (changed(BPE, "pre_tokenizer", to=None), "pre_tokenizer must be ByteLevel .*, got nothing"),
+    (changed(BPE, "pre_tokenizer", "add_prefix_space", to=True), "pre_tokenizer must be ByteLevel with add_"),
+    (changed(BPE, "normalizer", to={"type": "NFC"}), "normalizer must be null, got {'type': 'NFC'}"),
+    (changed(BPE, "added_tokens", to=[]), "added_tokens must be the special tokens of model.vocab, .*, got"),
+    (changed(BPE, "added_tokens", 3, to=3), "added_tokens must be the special tokens of model.vocab"),
+])
+def test_what_is_wrong_with_a_file_is_named(data, message, tmp_path):
+    path = tmp_path / "tokenizer.json"
+    path.write_text(json.dumps(data), encoding="utf-8")
+    with pytest.raises(ValueError, match=f"tokenizer.json: tokenizer: {message}"):
+        load_tokenizer(path)
+
+
+@pytest.mark.parametrize("content, message", [
+    (b"", "tokenizer: must be JSON, got: Expecting value"),
+    (b'{"type": "char"', "tokenizer: must be JSON, got: Expecting ',' delimiter"),
+    (b'{"type": "char", "type": "word"}', "tokenizer: must be JSON, got: key 'type' occurs twice"),
+    (b"[" * 100_000, "tokenizer: must be JSON, got lists or objects nested too deep"),
+    (b'{"a":' + b"[" * 100_000, "tokenizer: must be JSON, got lists or objects nested too deep"),
+    (b"1" * 5000, "tokenizer: must be JSON, got: Exceeds the limit"),
+    (b'{"type": "\xff"}', "tokenizer must be UTF-8, got byte 0xff at offset 10"),
+])
+def test_a_file_that_is_no_json_is_named(content, message, tmp_path):
+    path = tmp_path / "tokenizer.json"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=f"tokenizer.json: {message}"):
+        load_tokenizer(path)
+
+
+def test_a_tokenizer_of_another_type_is_named(tmp_path):
+    path = tmp_path / "tokenizer.json"
+    CharTokenizer.train("ab").save(path)
+    with pytest.raises(ValueError, match="tokenizer.json: tokenizer: type must be 'word', got 'char'"):
+        WordTokenizer.load(path)
+
+
+def test_a_missing_file_is_the_systems_error(tmp_path):
+    with pytest.raises(FileNotFoundError, match="nothing.json"):
+        load_tokenizer(tmp_path / "nothing.json")
