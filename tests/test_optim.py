@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.oracle import DTYPES, FORMULA_TOLERANCE, TORCH_TOLERANCE, assert_close, torch_or_skip
-from tinyllm.autograd import Tensor, formulas
+from tinyllm import Tensor, formulas
 from tinyllm.kernels import threads
 from tinyllm.optim import SGD, Adam, AdamW, clip_grad_norm_, warmup_cosine
 
