@@ -5,7 +5,8 @@ import json
 import pytest
 
 from tests.text.samples import TEXT
-from tinyllm.text import TOKENIZERS, BPETokenizer, CharTokenizer, WordTokenizer, load_tokenizer
+from tinyllm.text import (
+    TOKENIZERS, BPETokenizer, CharTokenizer, WordTokenizer, load_tokenizer, tokenizer_from_json)
 
 CHAR = CharTokenizer.train("ab").data()
 WORD = WordTokenizer.train("so it goes").data()
@@ -108,6 +109,7 @@ def test_what_is_wrong_with_a_file_is_named(data, message, tmp_path):
     (b"[" * 100_000, "tokenizer: must be JSON, got lists or objects nested too deep"),
     (b'{"a":' + b"[" * 100_000, "tokenizer: must be JSON, got lists or objects nested too deep"),
     (b"1" * 5000, "tokenizer: must be JSON, got: Exceeds the limit"),
+    (b"[]", r"tokenizer: must be a JSON object, got \[\]"),
     (b'{"type": "\xff"}', "tokenizer must be UTF-8, got byte 0xff at offset 10"),
 ])
 def test_a_file_that_is_no_json_is_named(content, message, tmp_path):
@@ -122,6 +124,13 @@ def test_a_tokenizer_of_another_type_is_named(tmp_path):
     CharTokenizer.train("ab").save(path)
     with pytest.raises(ValueError, match="tokenizer.json: tokenizer: type must be 'word', got 'char'"):
         WordTokenizer.load(path)
+
+
+def test_content_that_is_no_object_is_not_taken_for_a_path():
+    with pytest.raises(ValueError, match=r"^tokenizer: must be a JSON object, got \[\]$"):
+        tokenizer_from_json("[]")
+    with pytest.raises(ValueError, match="^tokenizer: must be JSON, got: Expecting value"):
+        tokenizer_from_json("")
 
 
 def test_a_missing_file_is_the_systems_error(tmp_path):

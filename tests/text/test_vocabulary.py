@@ -24,6 +24,8 @@ def test_the_tokens_put_together_are_the_text(pattern):
     assert "".join(pattern.findall(TEXT)) == TEXT
 
 
-def test_long_values_are_cut_in_messages():
-    assert vocabulary.brief("x" * 100) == "'" + "x" * 56 + "..."
+def test_large_values_are_cut_in_messages():
     assert vocabulary.brief("x") == "'x'"
+    assert vocabulary.brief(None) == "nothing"
+    assert len(vocabulary.brief("x" * 10**6)) < 60
+    assert len(vocabulary.brief([list(range(10**6))] * 2)) < 60

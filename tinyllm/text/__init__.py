@@ -7,7 +7,7 @@ from tinyllm.text.vocabulary import BOS, EOS, PAD, SPECIAL_TOKENS, UNK, brief, f
 from tinyllm.text.word import WordTokenizer
 
 __all__ = ["PAD", "UNK", "BOS", "EOS", "SPECIAL_TOKENS", "CharTokenizer", "WordTokenizer", "BPETokenizer",
-           "TOKENIZERS", "load_tokenizer"]
+           "TOKENIZERS", "load_tokenizer", "tokenizer_from_json"]
 
 TOKENIZERS = {cls.type: cls for cls in (CharTokenizer, WordTokenizer, BPETokenizer)}
 
@@ -18,11 +18,12 @@ def load_tokenizer(path_or_json):
     Raises ValueError that names the file and what is wrong with it: nothing in a file is executed.
     """
     if isinstance(path_or_json, Path) or not path_or_json.lstrip().startswith("{"):
-        return read(path_or_json, _from_json)
-    return _from_json(path_or_json)
+        return read(path_or_json, tokenizer_from_json)
+    return tokenizer_from_json(path_or_json)
 
 
-def _from_json(text):
+def tokenizer_from_json(text):
+    """The tokenizer of a file's content, whichever it is.  Raises ValueError as load_tokenizer."""
     data = parse(text)
     kind = file_type(data)
     if not isinstance(kind, str) or kind not in TOKENIZERS:

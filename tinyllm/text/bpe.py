@@ -11,13 +11,11 @@ The encyclopaedia's example, one word of 11 letters:
     ZYdZYac          ZY occurs twice: X = ZY
     XdXac            no pair occurs twice: the end
 
-Ids: 0..3 the special tokens; 4..259 the bytes, in the order of BYTE_CHARACTERS; then one for each merge,
-in order. Of pairs that are equally frequent, the one with the smaller first id is
-merged, then the one with the smaller second. This order and this rule are the tokenizers library's, so
-that both learn the same merges from the same text.
+Ids: 0..3 the special tokens; 4..259 the bytes, in the order of BYTE_CHARACTERS; then one for each merge, in
+order.  Of equally frequent pairs, the one with the smaller first id is merged, then the one with the smaller
+second.  This order and this rule are the tokenizers library's, so both learn the same merges from one text.
 
-The file is that library's tokenizer.json: Tokenizer.from_file reads it and encodes the same. Two
-differences:
+The file is that library's tokenizer.json: Tokenizer.from_file reads it and encodes the same, but for two things:
 
   - Text that holds the name of a special token: here "<bos>" is five characters of text and never the id 2.
     The library turns it into the id, unless its encode_special_tokens is set to True.

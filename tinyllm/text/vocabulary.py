@@ -8,6 +8,7 @@ So "<pad>" in a text is five characters like any other, and comes back as it was
 """
 import json
 import operator
+import reprlib
 from pathlib import Path
 
 import numpy as np
@@ -208,9 +209,8 @@ def pieces(text, pattern):
 
 
 def brief(value):
-    """A value for a message, cut to one line."""
-    text = "nothing" if value is None else repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+    """A value of a file for a message: its beginning alone, however large it is."""
+    return "nothing" if value is None else reprlib.repr(value)
 
 
 def _distinct(pairs):
