@@ -12,8 +12,8 @@ The encyclopaedia's example, one word of 11 letters:
     XdXac            no pair occurs twice: the end
 
 Ids: 0..3 the special tokens; 4..259 the bytes, in the order of BYTE_CHARACTERS; then one for each merge, in
-order.  Of equally frequent pairs, the one with the smaller first id is merged, then the one with the smaller
-second.  This order and this rule are the tokenizers library's, so both learn the same merges from one text.
+order.  Of equally frequent pairs, the one with the smaller first id is merged, then the smaller second.  This
+order and this rule are the tokenizers library's, so that both learn the same merges from one text.
 
 The file is that library's tokenizer.json: Tokenizer.from_file reads it and encodes the same, but for two things:
 
