@@ -15,7 +15,7 @@ Ids: 0..3 the special tokens; 4..259 the bytes, in the order of BYTE_CHARACTERS;
 order.  Of equally frequent pairs, the one with the smaller first id is merged, then the smaller second.  This
 order and this rule are the tokenizers library's, so that both learn the same merges from one text.
 
-The file is that library's tokenizer.json: Tokenizer.from_file reads it and encodes the same, but for two things:
+The file is that library's tokenizer.json: Tokenizer.from_file reads it and encodes the same, except for:
 
   - Text that holds the name of a special token: here "<bos>" is five characters of text and never the id 2.
     The library turns it into the id, unless its encode_special_tokens is set to True.
