@@ -9,6 +9,7 @@ from tests.ops.two_ways import assert_torch_agrees, normal, run
 from tinyllm.autograd import Tensor
 from tinyllm.gradcheck import gradcheck
 from tinyllm.kernels import threads
+from tinyllm.kernels.jit import compiling
 from tinyllm.ops.linear import linear
 
 
@@ -46,6 +47,7 @@ def test_matches_torch(rng, dtype, scale):
     assert_torch_agrees(linear, torch.nn.functional.linear, dtype(scale) * x, w, rng=rng)
 
 
+@pytest.mark.skipif(not compiling(), reason="NumPy's product has other bits for other shapes")
 def test_a_row_alone_has_the_same_bits(rng):
     x, w, b = normal(rng, np.float32, (37, 300), (65, 300), 65)
     together = run(linear, [x, w, b])[0]
