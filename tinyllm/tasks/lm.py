@@ -136,7 +136,7 @@ def pretrain(out, settings, *, resume=False, force=False, progress=None):
     else:
         if data != run.config["data"]:
             raise ValueError(f"{out}: the text is not the one the run was started with")
-        tokenizer, config = tokenizers.load_tokenizer(run.tokenizer_json), run.config["model"]
+        tokenizer, config = tokenizers.tokenizer_from_json(run.tokenizer_json), run.config["model"]
     model = LanguageModel(**config, rng=np.random.default_rng(seeds[0]))
     kind = ShuffledWindows if settings["shuffle"] else ContiguousBatches
     batches = kind(tokenizer.encode(train_text), settings["batch_size"], settings["seq_len"],
@@ -170,7 +170,7 @@ def load(run):
     """The model of a run folder, ready to write."""
     model = LanguageModel(**run.config["model"], rng=np.random.default_rng(0))
     model.load_state_dict(run.load_model())
-    return TrainedLanguageModel(model, tokenizers.load_tokenizer(run.tokenizer_json), run.config)
+    return TrainedLanguageModel(model, tokenizers.tokenizer_from_json(run.tokenizer_json), run.config)
 
 
 class TrainedLanguageModel:
