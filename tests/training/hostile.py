@@ -3,9 +3,9 @@
     python -m tests.training.hostile
 
 writes the files, lets a process that has done nothing but import the run folder load each one (in a child of
-its own), and prints what was said, the seconds and the memory above the bare import.  Exit 1 where a file is
-accepted, where loading ends in anything but a RunFolderError that names the file, or where it takes more than
-SECONDS or MEGABYTES.
+its own, the quickest of three), and prints what was said, the seconds and the memory above the bare import.
+Exit 1 where a file is accepted, where loading ends in anything but a RunFolderError that names the file, or
+where it takes more than SECONDS or MEGABYTES.
 """
 import io
 import json
@@ -165,7 +165,8 @@ def main():
         paths[-1][1].mkdir()
         os.mkfifo(paths[-1][1] / "model.safetensors")
         for what, path in paths:
-            said, seconds, megabytes = in_a_child(load, path, bare)
+            said, seconds, megabytes = min((in_a_child(load, path, bare) for _ in range(3)),
+                                           key=lambda result: result[1])
             fine = (said.startswith(str(path / "model.safetensors")) and "\n" not in said and len(said) < 500
                     and seconds < SECONDS and megabytes < MEGABYTES and not proof.exists())
             failures += not fine

@@ -142,6 +142,19 @@ def test_the_reason_is_in_the_message(tmp_path, number):
             run.save_model(NEW)
 
 
+def test_half_a_line_of_the_log_is_taken_back(tmp_path, monkeypatch):
+    class HalfFull(Faulty):
+        def write(self, descriptor, line):
+            return os.write(descriptor, line[:5])
+
+    run = old_run(tmp_path / "run")
+    before = content(run.path)
+    install(HalfFull(), monkeypatch)
+    with pytest.raises(RunFolderError, match="metrics.jsonl: could not be written .only a part of the line"):
+        run.log({"step": 2})
+    assert content(run.path) == before
+
+
 def test_ctrl_c_at_each_step_leaves_everything_as_it_was(tmp_path):
     run = old_run(tmp_path / "run")
     before = content(run.path)
