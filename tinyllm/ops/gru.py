@@ -200,7 +200,7 @@ def gru_backward(dout, x, h0, w_ih, w_hh, h, gates, g, valid=None, reverse=False
     dw_ih = np.roll(dw_ih, -H, axis=0) if wants_w_ih else None
     sums = column_sums(d) if wants_b_ih or wants_b_hh else None
     db_ih = np.roll(sums[:3 * H], -H) if wants_b_ih else None
-    db_hh = sums[H:].copy() if wants_b_hh else None
+    db_hh = sums[H:] if wants_b_hh else None
     return dx, dh if wants_h0 else None, dw_ih, dw_hh, db_ih, db_hh
 
 
