@@ -23,7 +23,7 @@ same bits for any number of threads.  A query alone against the same keys has th
 others: attend is what generation calls with one row.
 
 Shapes: q (B, T, A D), k (B, S, A D), v (B, S, A E), o (B, T, A E): the heads are consecutive blocks of
-columns; the kernels see (B T, columns) and where the columns of q, k, v begin.  Vaswani et al. 2017.
+columns; the kernels see (B T, columns) and where the columns of k and v begin.  Vaswani et al. 2017.
 """
 import math
 
@@ -129,8 +129,8 @@ def attend_backward(dout, q, k_panels, v_panels, keys, seen, step, allowed, allo
 
 @jit(parallel=True)
 def _forward_tasks(q, k, v, begins, sizes, causal, allowed, allowed_rows, out, m, Z):
-    """out (B T, A E), m and Z (B A, T); begins: the first columns of q, k, v in their arrays."""
-    (q0, k0, v0), (T, S, A, D, E) = begins, sizes
+    """out (B T, A E), m and Z (B A, T); begins: the first columns of k and v in their arrays."""
+    (k0, v0), (T, S, A, D, E) = begins, sizes
     for task in prange(m.shape[0]):
         b, a = task // A, task % A
         k_panels = np.empty(((S + WIDTH - 1) // WIDTH, D, WIDTH), q.dtype)
@@ -142,7 +142,7 @@ def _forward_tasks(q, k, v, begins, sizes, causal, allowed, allowed_rows, out, m
             end = min(T, first + ROWS)
             seen = first + S - T + 1 if causal else S
             shown = b * allowed_rows + (first if allowed_rows > 1 else 0)
-            attend(q[b * T + first:b * T + end, q0 + a * D:q0 + (a + 1) * D], k_panels, v_panels,
+            attend(q[b * T + first:b * T + end, a * D:(a + 1) * D], k_panels, v_panels,
                    seen, causal, allowed[shown:], int(allowed_rows > 1), strip,
                    out[b * T + first:b * T + end, a * E:(a + 1) * E], m[task, first:end], Z[task, first:end])
 
@@ -150,7 +150,7 @@ def _forward_tasks(q, k, v, begins, sizes, causal, allowed, allowed_rows, out, m
 @jit(parallel=True)
 def _backward_tasks(dout, q, k, v, begins, sizes, causal, allowed, allowed_rows, m, Z, dq, dk, dv):
     """dq, dk, dv in the places of q, k, v; the last queries first, because they see all keys."""
-    (q0, k0, v0), (T, S, A, D, E) = begins, sizes
+    (k0, v0), (T, S, A, D, E) = begins, sizes
     for task in prange(m.shape[0]):
         b, a = task // A, task % A
         k_panels = np.empty(((S + WIDTH - 1) // WIDTH, D, WIDTH), q.dtype)
@@ -159,7 +159,7 @@ def _backward_tasks(dout, q, k, v, begins, sizes, causal, allowed, allowed_rows,
         w = np.empty((ROWS, (S + PAD - 1) // PAD * PAD), q.dtype)
         dw = np.empty_like(w)
         room = np.empty((max(D, E) + WIDTH - 1) // WIDTH * WIDTH * ROWS, q.dtype)
-        q_columns = slice(q0 + a * D, q0 + (a + 1) * D)
+        q_columns = slice(a * D, (a + 1) * D)
         k_columns, v_columns = slice(k0 + a * D, k0 + (a + 1) * D), slice(v0 + a * E, v0 + (a + 1) * E)
         pack(k[b * S:(b + 1) * S, k_columns].T, k_panels)
         pack(v[b * S:(b + 1) * S, v_columns].T, v_panels)
@@ -177,7 +177,7 @@ def _backward_tasks(dout, q, k, v, begins, sizes, causal, allowed, allowed_rows,
 
 
 def attention_forward(q, k, v, begins, sizes, causal, allowed, allowed_rows):
-    """q, k, v (rows, columns), where theirs begin, (T, S, A, D, E)  ->  out (B T, A E), m and Z (B A, T).
+    """q, k, v (rows, columns), where k and v begin, (T, S, A, D, E)  ->  out (B T, A E), m and Z (B A, T).
 
     allowed       booleans (B, S), one row a batch row for all its queries, or (B T, S); (0, 0) hides nothing
     allowed_rows  how many of its rows belong to a batch row: 1, T or 0
@@ -215,7 +215,7 @@ def attention(q, k, v, *, num_heads=1, causal=False, valid=None, mask=None):
     if on_formulas():
         return attention_formula(q, k, v, num_heads, _whole_mask(sizes, causal, allowed))
     arrays = [np.ascontiguousarray(x.data).reshape(-1, x.shape[-1]) for x in (q, k, v)]
-    return _run((q, k, v), arrays, (0, 0, 0), sizes, causal, allowed)
+    return _run((q, k, v), arrays, (0, 0), sizes, causal, allowed)
 
 
 def self_attention(qkv, *, num_heads=1, causal=False, valid=None, mask=None):
@@ -232,7 +232,7 @@ def self_attention(qkv, *, num_heads=1, causal=False, valid=None, mask=None):
         q, k, v = (qkv[:, :, i * H:(i + 1) * H] for i in range(3))
         return attention_formula(q, k, v, num_heads, _whole_mask(sizes, causal, allowed))
     rows = np.ascontiguousarray(qkv.data).reshape(-1, 3 * H)
-    return _run((qkv,), [rows] * 3, (0, H, 2 * H), sizes, causal, allowed)
+    return _run((qkv,), [rows] * 3, (H, 2 * H), sizes, causal, allowed)
 
 
 def attention_weights(q, k, *, num_heads=1, causal=False, valid=None, mask=None):

@@ -87,8 +87,8 @@ def linear(x, weight, bias=None):
     y = linear_forward(rows, weight.data, None if bias is None else np.ascontiguousarray(bias.data))
 
     def backward(dy):
-        wants = [p.requires_grad for p in parents] + [False]
-        dx, dw, db = linear_backward(dy.reshape(y.shape), rows, weight.data, wants[:3])
+        wants = x.requires_grad, weight.requires_grad, bias is not None and bias.requires_grad
+        dx, dw, db = linear_backward(dy.reshape(y.shape), rows, weight.data, wants)
         return (None if dx is None else dx.reshape(x.shape), dw, db)[:len(parents)]
 
     return Tensor.from_op(y.reshape(*x.shape[:-1], len(weight)), parents, backward)
