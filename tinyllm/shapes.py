@@ -1,4 +1,4 @@
-"""One way to state and to check shapes: a letter per axis, the same in code and docs."""
+"""One way to state and to check shapes, a letter per axis, the same in code and docs; and dtypes."""
 
 
 def check_shapes(op, /, **arrays):
@@ -27,3 +27,13 @@ def check_shapes(op, /, **arrays):
                     f"{op}: {name} must be ({expected}) with {letter} = {sizes[letter]} "
                     f"as in {fixed_by[letter]}, got shape {array.shape}")
     return sizes
+
+
+def check_floats(op, /, **arrays):
+    """Raise ValueError that names the op unless all arrays are float32 or all are float64."""
+    (first, a), *others = arrays.items()
+    if a.dtype not in ("float32", "float64"):
+        raise ValueError(f"{op}: {first} must be float32 or float64, got {a.dtype}")
+    for name, b in others:
+        if b.dtype != a.dtype:
+            raise ValueError(f"{op}: {name} must be {a.dtype} as {first}, got {b.dtype}")

@@ -34,10 +34,9 @@ from tinyllm.autograd import Tensor, no_grad, on_formulas
 from tinyllm.kernels.gemm import WIDTH, multiply, pack
 from tinyllm.kernels.jit import jit
 from tinyllm.ops.arithmetic import as_tensor
-from tinyllm.ops.cross_entropy import check_floats
 from tinyllm.ops.softmax import (
     dot, exponentials, exponentials_again, fill, hide, multiply_by, scores_gradient, softmax_formula)
-from tinyllm.shapes import check_shapes
+from tinyllm.shapes import check_floats, check_shapes
 
 ROWS = 32  # queries at a time: enough for the product, and little is computed beyond the diagonal
 PAD = 32  # a row of scores is worked on in whole vectors, -inf beyond its end

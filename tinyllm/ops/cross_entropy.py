@@ -26,7 +26,7 @@ from numba import prange
 from tinyllm.autograd import Tensor, on_formulas
 from tinyllm.kernels.elementary import exp
 from tinyllm.kernels.jit import jit
-from tinyllm.shapes import check_shapes
+from tinyllm.shapes import check_floats, check_shapes
 
 IGNORE = -100  # a target that counts neither in the loss nor in its mean
 LANES = 64  # running maxima side by side: a single one would be compared number by number
@@ -147,16 +147,6 @@ def check_targets(op, targets, V, label_smoothing):
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"{op}: label_smoothing must be in 0..1, got {label_smoothing}")
     return np.ascontiguousarray(targets, np.int64)
-
-
-def check_floats(op, **arrays):
-    """ValueError in the name of op unless all arrays are float32 or all are float64."""
-    (first, a), *others = arrays.items()
-    if a.dtype not in (np.float32, np.float64):
-        raise ValueError(f"{op}: {first} must be float32 or float64, got {a.dtype}")
-    for name, b in others:
-        if b.dtype != a.dtype:
-            raise ValueError(f"{op}: {name} must be {a.dtype} as {first}, got {b.dtype}")
 
 
 def cross_entropy(logits, targets, label_smoothing=0.0):

@@ -13,7 +13,7 @@ There is no switch between training and use: dropout is on exactly where a gener
 Shapes: x, m, y alike, any.
 """
 from tinyllm.autograd import Tensor, on_formulas
-from tinyllm.ops.cross_entropy import check_floats
+from tinyllm.shapes import check_floats
 
 
 def dropout_formula(x, m):

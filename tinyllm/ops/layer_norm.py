@@ -24,8 +24,7 @@ from numba import prange
 from tinyllm.autograd import Tensor, on_formulas
 from tinyllm.kernels import scratch
 from tinyllm.kernels.jit import jit
-from tinyllm.ops.cross_entropy import check_floats
-from tinyllm.shapes import check_shapes
+from tinyllm.shapes import check_floats, check_shapes
 
 CHUNK = 64  # rows that a task takes
 

@@ -23,8 +23,7 @@ from tinyllm.autograd import Tensor, on_formulas
 from tinyllm.kernels.gemm import product
 from tinyllm.kernels.jit import jit
 from tinyllm.kernels.sums import column_sums
-from tinyllm.ops.cross_entropy import check_floats
-from tinyllm.shapes import check_shapes
+from tinyllm.shapes import check_floats, check_shapes
 
 FILL_ROWS = 64  # rows that a task fills: enough to be worth a thread
 

@@ -30,9 +30,9 @@ from tinyllm.kernels.gemm import packed, product, product_packed
 from tinyllm.kernels.jit import jit
 from tinyllm.kernels.sums import column_sums
 from tinyllm.ops.cross_entropy import (
-    IGNORE, check_floats, check_targets, cross_entropy_formula, distance_below, largest, row_loss)
+    IGNORE, check_targets, cross_entropy_formula, distance_below, largest, row_loss)
 from tinyllm.ops.linear import linear_formula
-from tinyllm.shapes import check_shapes
+from tinyllm.shapes import check_floats, check_shapes
 
 ROOM = 1 << 24  # bytes of logits at a time: packing and dW are paid once a block, so blocks must not be small
 FEWEST_ROWS = 64  # even where V is so large that they need more than ROOM

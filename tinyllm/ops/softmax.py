@@ -21,7 +21,7 @@ from tinyllm.autograd import Tensor, on_formulas
 from tinyllm.kernels.elementary import exp
 from tinyllm.kernels.jit import jit
 from tinyllm.ops.arrangement import where
-from tinyllm.ops.cross_entropy import check_floats
+from tinyllm.shapes import check_floats
 
 
 def softmax_formula(x, mask=None):

@@ -82,7 +82,7 @@ class Pretraining:
 
     def load_state_dict(self, arrays):
         if arrays:
-            self.state = self.model.initial_state(len(next(iter(arrays.values()))), context=0)
+            self.state = self.model.initial_state(arrays["hidden.0"].shape[1], context=0)
             self.state.load(arrays)
 
 
