@@ -1,7 +1,7 @@
 """python -m benchmarks [WORK...]: a training step and generation against PyTorch on the same work.
 
-WORK is train-S, train-M, generate-S-1, generate-S-16, generate-M-1 or generate-M-16; none: all of them.  Needs torch and an idle
-machine; --json FILE keeps the figures.
+WORK is train-S, train-M, generate-S-1, generate-S-16, generate-M-1 or generate-M-16; none: all of them.  Needs torch
+and an idle machine; --json FILE keeps the figures.
 """
 import argparse
 import datetime
@@ -43,7 +43,7 @@ def main():
     args = parser.parse_args()
     if unknown := sorted(set(args.works) - set(WORKS)):
         parser.error(f"WORK must be among {', '.join(WORKS)}, got {', '.join(unknown)}")
-    print(f"{datetime.date.today()}  {platform.processor() or platform.machine()}  tokens per second, medians of {args.rounds}")
+    print(f"{datetime.date.today()}  {platform.machine()}  tokens per second, medians of {args.rounds} rounds")
     print(f"{'work':<14} {'ours':>9} {'best torch':>11} {'ratio':>6}  {'memory':>6}  torch mode")
     rows = []
     with tempfile.TemporaryDirectory() as folder:

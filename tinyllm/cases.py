@@ -105,7 +105,8 @@ CASES = [
     _plain("linear", "", (2, 3, 5), (4, 5), (4,)), _plain("linear", "no bias", (3, 5), (4, 5)),
     Case("embedding", "repeated ids", lambda rng: (lambda w: ops.embedding(IDS, w), [rng.standard_normal((5, 3))], ())),
     *[_recurrent(op, gates, option, **options) for op, gates in [("rnn", 1), ("gru", 3), ("lstm", 4)]
-      for option, options in [("", {}), ("one step", {"T": 1}), ("valid", {"valid": PADDED}), ("reverse", {"reverse": True}),
+      for option, options in [("", {}), ("one step", {"T": 1}), ("valid", {"valid": PADDED}),
+                              ("reverse", {"reverse": True}),
                               ("valid, reverse", {"valid": PADDED, "reverse": True})]],
     _plain("softmax", "", (3, 5)), _plain("softmax", "mask", (2, 3, 5), mask=MASK),
     _plain("attention", "", (2, 3, 4), (2, 5, 4), (2, 5, 6)),

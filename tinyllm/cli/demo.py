@@ -7,7 +7,7 @@ PROMPT = "The "
 
 
 def add_arguments(parser):
-    parser.add_argument("--out", metavar="RUN", help="the run folder to make (the first free one of tinyllm-demo, -2, ...)")
+    parser.add_argument("--out", metavar="RUN", help="the run folder to make (the first free of tinyllm-demo, -2, ...)")
     parser.add_argument("--minutes", type=number(float, above=0), default=1.5, metavar="M", help="how long to train")
     parser.add_argument("--seed", type=number(int, least=0), default=0, help="of the whole demonstration")
     add_json(parser)
@@ -39,7 +39,7 @@ def run(args):
     out = args.out or free_folder()
     train, held_out = documentation()
     bar = ngram_score(train, held_out).nats_per_char
-    say(f"The text: Python's own documentation, {len(train):,} characters to learn from and {len(held_out):,} held out.")
+    say(f"The text: Python's own documentation, {len(train):,} characters to learn from, {len(held_out):,} held out.")
     say(f"The bar: counting four characters at a time predicts the held-out part with {bar:.2f} nats a character.")
     say(f"Now a GRU with attention learns for {args.minutes:g} minutes.\n")
     settings = settings_of(parser().parse_args([
@@ -49,7 +49,7 @@ def run(args):
     losses = [(line["step"], line["nats_per_char"]) for line in RunFolder.open(out).read_log()]
     say("\nHeld-out nats a character: " + ", ".join(f"{loss:.2f} (step {step})" for step, loss in losses))
     reached = result["nats_per_char"]
-    say(f"The bar was {bar:.2f}: the model {'beats it with' if reached < bar else 'has not reached it:'} {reached:.2f}.\n")
+    say(f"The bar was {bar:.2f}; the model {'beats it:' if reached < bar else 'has not reached it:'} {reached:.2f}.\n")
     model = tinyllm.load(out)
     say(f"It writes:\n\n{PROMPT}", end="")
     text = PROMPT

@@ -6,6 +6,7 @@ import platform
 
 from tinyllm.cli.arguments import add_json, print_json
 
+PACKAGES = ["numpy", "numba", "safetensors", "rich", "threadpoolctl", "regex"]
 EXTRAS = {"plot": ["matplotlib"], "test": ["pytest", "hypothesis", "flake8"],
           "oracle": ["torch", "tokenizers", "sacrebleu", "seqeval"]}
 
@@ -30,7 +31,7 @@ def report():
     folder = jit.cache_folder()
     return {
         "tinyllm": _version("tinyllm"), "python": platform.python_version(), "system": platform.platform(),
-        "packages": {name: _version(name) for name in ("numpy", "numba", "safetensors", "rich", "threadpoolctl", "regex")},
+        "packages": {name: _version(name) for name in PACKAGES},
         "processor": llvmlite.binding.get_host_cpu_name(), "vectors": tile.VECTORS,
         "cores": os.cpu_count(), "threads": threads.count(), "threading_layers": numba.config.THREADING_LAYER_PRIORITY,
         "kernels": "compiled" if jit.compiling() else "plain Python (NUMBA_DISABLE_JIT)",

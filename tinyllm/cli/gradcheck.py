@@ -36,7 +36,8 @@ def run(args):
         row = check(case, args.seed)
         rows.append(row)
         if not args.json:
-            print(f"{row['case']:<62} " + (f"{row['error']:.1e}" if row["passes"] else f"WRONG\n{row['why']}"), flush=True)
+            verdict = f"{row['error']:.1e}" if row["passes"] else f"WRONG\n{row['why']}"
+            print(f"{row['case']:<62} {verdict}", flush=True)
     failed = [row["case"] for row in rows if not row["passes"]]
     if args.json:
         print_json({"passed": len(rows) - len(failed), "failed": failed, "cases": rows})

@@ -9,7 +9,7 @@ def add_arguments(parser):
                         help="UTF-8 text, .gz too; several are read one after the other; none: the built-in text")
     parser.add_argument("--out", required=True, metavar="RUN", help="the run folder to make")
     parser.add_argument("--resume", action="store_true",
-                        help="go on with the run in RUN from its last checkpoint, with the arguments it was started with")
+                        help="go on with the run in RUN from its last checkpoint, with its own arguments")
     parser.add_argument("--force", action="store_true",
                         help="replace the run in RUN; train even where the memory seems too small")
     parser.add_argument("--errors", choices=["strict", "replace"], default="strict",
@@ -33,7 +33,7 @@ def add_arguments(parser):
     model.add_argument("--num-attention-layers", type=number(int, least=0), default=1, metavar="N",
                        help="attention layers on top of them")
     model.add_argument("--num-heads", type=count, default=8, metavar="N", help="heads of each attention layer")
-    model.add_argument("--dropout", type=fraction, default=0.2, metavar="P", help="share of numbers dropped in training")
+    model.add_argument("--dropout", type=fraction, default=0.2, metavar="P", help="share of numbers dropped")
     model.add_argument("--tie-weights", action="store_true", help="the output layer uses the embedding's matrix")
 
     training = parser.add_argument_group("training")
@@ -46,7 +46,7 @@ def add_arguments(parser):
     training.add_argument("--seq-len", type=count, default=128, metavar="T", help="tokens of each in a step")
     training.add_argument("--shuffle", action="store_true",
                           help="windows in random order, each from an empty state, instead of carrying the state on")
-    training.add_argument("--accumulate", type=count, default=1, metavar="N", help="batches whose gradients make a step")
+    training.add_argument("--accumulate", type=count, default=1, metavar="N", help="batches whose gradients add up")
     training.add_argument("--lr", type=number(float, above=0), default=2e-3, help="learning rate at its highest")
     training.add_argument("--warmup", type=fraction, default=0.02, metavar="F", help="share of the budget to reach it")
     training.add_argument("--weight-decay", type=number(float, least=0), default=0.01, help="of AdamW")

@@ -12,7 +12,7 @@ from tinyllm.ops.linear import linear
 
 
 class Linear(Module):
-    """y = x W^T + b: x (..., I) -> (..., O); weight (O, I), bias (O,).  Starts as PyTorch's, U(-1/sqrt(I), 1/sqrt(I))."""
+    """y = x W^T + b: x (..., I) -> (..., O); weight (O, I), bias (O,).  Starts from U(-1/sqrt(I), 1/sqrt(I))."""
 
     def __init__(self, in_features, out_features, bias=True, *, rng, dtype=np.float32):
         check_size("Linear", in_features=in_features, out_features=out_features)
