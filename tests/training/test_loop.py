@@ -168,14 +168,15 @@ def test_accumulating_is_a_bigger_batch(tmp_path, rng):
     moved = []
     for count in (1, 4):
         task = Halves(count)
-        start(tmp_path / str(count), task, steps=1, accumulate=count, clip=0.1, optimizer=Adam([task.x], eps=0.1))
+        start(tmp_path / str(count), task, steps=1, accumulate=count, clip=0.1,
+              optimizer=Adam([task.x], eps=0.1))
         moved.append(task.x.data)
     np.testing.assert_allclose(moved[0], moved[1], rtol=1e-6)
     assert (moved[0] != 1).all()
 
 
 def test_average(tmp_path):
-    """a = d a + (1 - d) w with d = min(0.5, (1 + t) / (10 + t)); the model file has a."""
+    """a = d a + (1 - d) w with d = min(0.5, (1 + t) / (10 + t)): evaluated and saved."""
     x = Tensor(np.array([1.0, 2.0]), requires_grad=True)
     average = WeightAverage([x], 0.5)
     x.data = np.array([3.0, 2.0])

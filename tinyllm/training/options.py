@@ -61,7 +61,7 @@ class TrainingOptions:
         return {name: getattr(self, name) for name in BUDGETS if getattr(self, name) is not None}
 
     def resumed(self, before):
-        """These options to go on with a run of the options `before` (a dict), by its budget unless one is given.
+        """These options for a run begun with `before` (a dict), with that run's budget unless one is given.
 
         Raises ValueError that names every option under which the run would not be the same any more.
         """

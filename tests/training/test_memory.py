@@ -1,0 +1,51 @@
+import json
+
+import pytest
+
+from tests.process import run_python
+from tinyllm.training import memory
+
+SMALL = {"model": {"vocab_size": 65, "embed_dim": 64, "hidden_dim": 256, "num_layers": 1,
+                   "num_attention_layers": 1, "num_heads": 4, "cell": "gru", "dropout": 0.2,
+                   "tie_weights": False},
+         "batch_size": 64, "seq_len": 128, "average": 0.9}
+
+
+@pytest.mark.slow  # trains twice, because the kernels have to come from the cache
+@pytest.mark.parametrize("change", [
+    {}, {"vocab_size": 8000, "embed_dim": 256, "num_layers": 2},
+    {"cell": "lstm", "num_layers": 3},
+    {"cell": "rnn", "num_attention_layers": 0},
+    {"tie_weights": True, "vocab_size": 4000, "num_attention_layers": 3}])
+def test_within_a_quarter_of_what_is_measured(change):
+    settings = json.dumps({**SMALL, "model": {**SMALL["model"], **change}})
+    run_python("-m", "tests.training.measured_memory", settings)  # compiles
+    result = json.loads(run_python("-m", "tests.training.measured_memory", settings).splitlines()[-1])
+    assert sum(result["parts"].values()) == pytest.approx(result["measured"], rel=0.25), result
+
+
+def test_grows_with_every_size():
+    def total(**change):
+        config = {**SMALL["model"], **{n: v for n, v in change.items() if n in SMALL["model"]}}
+        rest = {"batch_size": 32, "seq_len": 64, **{n: v for n, v in change.items() if n not in config}}
+        return sum(memory.estimate_bytes(config, 100_000, **rest).values())
+    for change in [{"vocab_size": 8000}, {"hidden_dim": 512}, {"num_layers": 2}, {"cell": "lstm"},
+                   {"num_attention_layers": 2}, {"batch_size": 64}, {"seq_len": 512}, {"average": True},
+                   {"tokens": 10 ** 6}]:
+        assert total(**change) > total()
+
+
+def test_refused_unless_forced(monkeypatch):
+    monkeypatch.setattr(memory, "available_bytes", lambda: 3 << 30)
+    fits, fails = {"weights": 3 << 30}, {"weights": 3 << 30, "kept": 1 << 30, "code": 60 << 20, "text": 0}
+    memory.check_fits(fits)
+    memory.check_fits(fails, force=True)
+    with pytest.raises(memory.DoesNotFit, match=r"needs about 4.1 GB of memory and 3.0 GB are free "
+                                                r"\(most of it: weights 3.0 GB, kept 1.0 GB, code 60 MB\)"):
+        memory.check_fits(fails)
+    monkeypatch.setattr(memory, "available_bytes", lambda: None)
+    memory.check_fits(fails)
+
+
+def test_available_bytes():
+    assert 1 << 20 < memory.available_bytes() < 1 << 50

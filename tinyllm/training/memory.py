@@ -1,0 +1,107 @@
+"""How much memory training a language model takes, before it is started: a sum with a line for each part.
+
+    parameters   weights, gradients and optimizer moments, the average where one is kept
+    kept         what the forward of a step keeps for its backward: each op's docstring says what that is
+    passing      gradients of activations on their way back
+    scratch      the pool of kernels.scratch, which grows to the largest of each name and stays
+    evaluation   what scoring the validation text takes from that pool, and what it needs above a step
+    code         compiled kernels, loaded from the cache; compiling them, once on a machine, takes 200 MB more
+
+In numbers of float32 unless said otherwise; N = B T tokens a step.
+"""
+import os
+from pathlib import Path
+
+FLOAT = 4  # bytes
+CODE = 65 << 20  # bytes
+LOGITS = 1 << 24  # bytes of logits at a time (ops/linear_cross_entropy.py)
+GATES = {"gru": 3, "lstm": 4, "rnn": 1}  # gates of a cell, each with H outputs
+KEPT = {"gru": 5, "lstm": 6, "rnn": 1}  # times N H: h, r, z, n, g; h, c, i, f, g, o; h
+BACK = {"gru": 4, "lstm": 4, "rnn": 1}  # times N H: what the time loop of the backward writes
+
+
+def estimate_bytes(config, num_parameters, *, batch_size, seq_len, average=False, moments=2,
+                   evaluation_rows=64, tokens=0):
+    """{part: bytes} for training a LanguageModel; their sum is the peak above what the imports take.
+
+    config           LanguageModel.config
+    num_parameters   how many numbers it learns
+    batch_size       B; seq_len T
+    average          whether a moving average of the weights is kept
+    moments          arrays that the optimizer keeps for each parameter: Adam 2
+    evaluation_rows  texts side by side in an evaluation
+    tokens           of the text
+    """
+    V, E, H = (config[name] for name in ("vocab_size", "embed_dim", "hidden_dim"))
+    layers, attentions = config["num_layers"], config["num_attention_layers"]
+    cell, drops, P = config["cell"], config["dropout"] > 0, num_parameters
+    N, M = batch_size * seq_len, evaluation_rows * seq_len
+    output = E if config["tie_weights"] else H  # columns that the output layer reads
+
+    recurrent = N * E + layers * KEPT[cell] * N * H
+    if drops:
+        recurrent += (layers - 1) * 2 * N * H  # a mask and its product
+    # q, k, v, their mixture, W_o of it, its sum with h, layer norm; a log-sum-exp per head
+    attention = attentions * (7 * N * H + config["num_heads"] * N + (2 * N * H if drops else 0))
+    ending = N * output + (2 * N * H if drops else 0) + (N * E if output != H else 0)
+    logits = min(LOGITS // FLOAT, N * V)
+    strips = max(GATES[cell], 3 if attentions else 1) * N * H  # dy packed for dW = dy^T x
+    panels = max(N * max(H, E), 3 * H * H)  # x packed for the same
+    in_evaluation = (6 if attentions else 3) * M * H  # of one op and the next
+    return {name: FLOAT * numbers for name, numbers in {
+        "weights": P,
+        "gradients": P,
+        "optimizer moments": moments * P,
+        "average of the weights": P if average else 0,
+        "kept by the recurrent layers": recurrent,
+        "kept by attention": attention,
+        "kept by the output layer": ending,
+        "passing gradients": (4 if attentions else 2) * N * H,
+        "scratch of the output layer": logits + 2 * V * output,
+        "scratch of the recurrent layers": BACK[cell] * N * H + N * H,
+        "scratch of products": strips + panels,
+        "evaluation": GATES[cell] * M * H + max(0, in_evaluation - recurrent - attention - ending),
+        "text": 5 * tokens,
+        "code": CODE // FLOAT,
+    }.items()}
+
+
+def estimate(model, settings, tokens=0):
+    """estimate_bytes of a LanguageModel and the settings of its training (batch_size, seq_len, average)."""
+    return estimate_bytes(model.config, model.num_parameters(), batch_size=settings["batch_size"],
+                          seq_len=settings["seq_len"], average=settings.get("average", 0) > 0, tokens=tokens)
+
+
+def available_bytes():
+    """Memory that can be taken without swapping, or None where the system does not say."""
+    try:
+        for line in Path("/proc/meminfo").read_text("ascii").splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass  # no Linux
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (ValueError, OSError):
+        return None
+
+
+class DoesNotFit(Exception):
+    """The estimate is larger than the memory that is free: the message has both, and the largest parts."""
+
+
+def check_fits(parts, force=False):
+    """Raise DoesNotFit if the sum of parts ({part: bytes}) is more than is available, unless forced."""
+    needed, available = sum(parts.values()), available_bytes()
+    if force or available is None or needed <= available:
+        return
+    largest = sorted(parts.items(), key=lambda part: -part[1])[:3]
+    raise DoesNotFit(
+        f"training needs about {size(needed)} of memory and {size(available)} are free (most of it: "
+        f"{', '.join(f'{name} {size(number)}' for name, number in largest)}); a smaller batch, shorter "
+        "windows or a smaller model need less, --force tries all the same")
+
+
+def size(number):
+    """Bytes as a person reads them."""
+    return f"{number / 2**30:.1f} GB" if number >= 2**30 else f"{number / 2**20:.0f} MB"
