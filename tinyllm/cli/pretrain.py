@@ -1,11 +1,12 @@
 """tinyllm pretrain [FILE...] --out RUN: a language model from plain text."""
+import importlib.util
 import sys
 
 from tinyllm.cli.arguments import add_json, count, fraction, number, print_json
 
 
 def add_arguments(parser):
-    parser.add_argument("files", nargs="*", metavar="FILE",
+    parser.add_argument("files", nargs="*", default=[], metavar="FILE",
                         help="UTF-8 text, .gz too; several are read one after the other; none: the built-in text")
     parser.add_argument("--out", required=True, metavar="RUN", help="the run folder to make")
     parser.add_argument("--resume", action="store_true",
@@ -85,6 +86,13 @@ def check(args):
             args.usage(f"--resume goes on with the arguments that the run was started with: leave out {options}")
 
 
+def draw_curves(run_folder):
+    """The curves as curves.png in the run folder, where the extra [plot] is installed."""
+    if importlib.util.find_spec("matplotlib") is not None:
+        from tinyllm.training.plot import plot_run
+        print(f"tinyllm: the curves are in {plot_run(run_folder)}", file=sys.stderr)
+
+
 def run(args):
     check(args)
     from tinyllm.tasks import lm
@@ -97,6 +105,7 @@ def run(args):
     except (Interrupted, NonFinite) as stop:
         print(f"tinyllm: {stop}", file=sys.stderr)
         return 130 if isinstance(stop, Interrupted) else 1
+    draw_curves(args.out)
     if args.json:
         print_json(result)
     else:

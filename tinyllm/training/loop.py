@@ -267,8 +267,7 @@ class _Trainer:
         with self._evaluated_weights():
             model = self._weights() if self.best is None else None  # so that the run can be used even so
         self.save(model)
-        raise Interrupted(f"stopped after step {self.step}, which is saved in {self.run.path}; "
-                          "the same command with --resume goes on from there")
+        raise Interrupted(f"stopped after step {self.step} and saved; --out {self.run.path} --resume goes on there")
 
     def result(self):
         return {"steps": self.step, "epochs": self._epochs(), "seconds": round(self.seconds(), 3),
