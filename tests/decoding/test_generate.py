@@ -51,6 +51,24 @@ def test_all_of_the_prompt_is_read_and_the_last_token_is_not():
     assert model.read == 3 + 5
 
 
+def test_prompts_may_be_read_at_once():
+    """read gets all but the last token, once; where there is only one token, it is not called."""
+    model, given = Model(2), []
+
+    def read(state, ids):
+        given.append(ids.copy())
+        for column in ids.T:
+            model.step(state, column)
+
+    prompt = [[1, 2, 3], [4, 5, 6]]
+    for ids in (prompt, [[1], [2]]):
+        model.state[:] = 0
+        written = list(generate(model.step, model.state, ids, vocab_size=V, max_tokens=20, read=read,
+                                rng=np.random.default_rng(5)))
+        np.testing.assert_array_equal(written, tokens(B=2, prompt=ids, max_tokens=20))
+    np.testing.assert_array_equal(given, [[[1, 2], [4, 5]]])
+
+
 def test_tokens_come_one_at_a_time():
     model = Model(1)
     stream = generate(model.step, model.state, [[1, 2]], vocab_size=V, max_tokens=50,

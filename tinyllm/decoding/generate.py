@@ -45,7 +45,7 @@ def steps(step, state, ids, u, drawing):
 
 
 def generate(step, state, prompt_ids, *, vocab_size, max_tokens, rng, temperature=1.0, top_k=None,
-             top_p=None, repetition_penalty=1.0, stop_id=None, banned=(), loop=None):
+             top_p=None, repetition_penalty=1.0, stop_id=None, banned=(), read=None, loop=None):
     """An iterator over the tokens that follow the prompts: up to max_tokens arrays (B,), as they are drawn.
 
     step        step(state, ids (B,)) -> logits array (B, V), moving the state on by one token
@@ -56,6 +56,8 @@ def generate(step, state, prompt_ids, *, vocab_size, max_tokens, rng, temperatur
     rng         a NumPy Generator; may be None at temperature 0
     stop_id     a row that draws this id gives it from then on; when all rows have, the iterator ends
     banned      ids that are never drawn
+    read        read(state, ids (B, P - 1)): moves the state on over the prompts without their last token, all at
+                once; left out, step does it one by one
     loop        loop(state, ids (B,), u (n, B), drawing) -> ids (n, B): n rounds of the loop at once
 
     temperature, top_k, top_p and repetition_penalty are those of `sample`; the prompt counts as seen.
@@ -86,7 +88,7 @@ def generate(step, state, prompt_ids, *, vocab_size, max_tokens, rng, temperatur
                       np.zeros(B, bool), -1 if stop_id is None else int(stop_id))
     drawing.banned[banned_ids] = True
     drawing.seen[np.arange(B)[:, None], prompt_ids] = True
-    return _tokens(step, state, prompt_ids.astype(np.int64), int(max_tokens), rng, drawing, loop)
+    return _tokens(step, state, prompt_ids.astype(np.int64), int(max_tokens), rng, drawing, read, loop)
 
 
 def _check_ids(name, ids, vocab_size):
@@ -98,10 +100,14 @@ def _check_ids(name, ids, vocab_size):
         raise ValueError(f"generate: {name} must be in 0..{vocab_size - 1}, got {wrong.flat[0]}")
 
 
-def _tokens(step, state, prompt_ids, max_tokens, rng, drawing, loop):
+def _tokens(step, state, prompt_ids, max_tokens, rng, drawing, read, loop):
     """The iterator that generate returns."""
-    for ids in prompt_ids[:, :-1].T:
-        step(state, ids)
+    begin = prompt_ids[:, :-1]
+    if read is None:
+        for ids in begin.T:
+            step(state, ids)
+    elif begin.size:
+        read(state, begin)
     ids, written, size = prompt_ids[:, -1], 0, 1
     while written < max_tokens:
         n = min(size, max_tokens - written)

@@ -14,8 +14,9 @@ import math
 
 import numpy as np
 
-from tinyllm.autograd import Tensor, no_grad
+from tinyllm.autograd import Tensor, no_grad, on_formulas
 from tinyllm.decoding.generate import generate
+from tinyllm.models.decode_kernel import WholeLoop
 from tinyllm.nn import GRU, LSTM, RNN, Dropout, Embedding, LayerNorm, Linear, Module, SelfAttention
 from tinyllm.nn.attention import KeyValues
 from tinyllm.nn.module import check_size
@@ -23,6 +24,7 @@ from tinyllm.ops.linear import linear
 from tinyllm.ops.linear_cross_entropy import linear_cross_entropy
 
 CELLS = {"gru": GRU, "lstm": LSTM, "rnn": RNN}
+READ = 512  # positions of a prompt that are read at once, so that a long one needs no memory to match
 
 
 class State:
@@ -136,6 +138,18 @@ class LanguageModel(Module):
         with no_grad():
             return self.forward(np.asarray(ids)[:, None], state).data[:, 0]
 
+    def read(self, state, ids):
+        """Move the state on over ids (B, T), many positions at once: as step for each, but for rounding.
+
+        Where T is above the state's context, pieces of that length are read, each position seeing the piece before
+        its own as well: as training with a carried state does.
+        """
+        context = state.attention[0].context if state.attention else None
+        piece = min(READ, context or READ)
+        with no_grad():
+            for begin in range(0, ids.shape[1], piece):
+                self.hidden(ids[:, begin:begin + piece], state)
+
     def stream(self, prompt_ids, *, max_tokens, context=None, **choice):
         """An iterator over arrays (B,): the tokens after prompt_ids (B, P), one at a time as they are drawn.
 
@@ -143,12 +157,13 @@ class LanguageModel(Module):
         """
         prompt_ids = np.asarray(prompt_ids)
         state = self.initial_state(len(prompt_ids), context)
+        loop = None if on_formulas() else WholeLoop(self)
         return generate(self.step, state, prompt_ids, vocab_size=self.config["vocab_size"], max_tokens=max_tokens,
-                        loop=None, **choice)
+                        read=self.read, loop=loop, **choice)
 
     def generate(self, prompt_ids, max_tokens, temperature=1.0, top_k=None, top_p=None, repetition_penalty=1.0, *,
                  rng, **choice):
-        """The tokens after prompt_ids (B, P), or (P,) for one text: integers (B, up to max_tokens), or (up to max_tokens,)."""
+        """The tokens after prompt_ids (B, P) or, for one text, (P,): integers (B, N) or (N,), N up to max_tokens."""
         prompt_ids = np.asarray(prompt_ids)
         ids = list(self.stream(np.atleast_2d(prompt_ids), max_tokens=max_tokens, temperature=temperature, top_k=top_k,
                                top_p=top_p, repetition_penalty=repetition_penalty, rng=rng, **choice))

@@ -1,0 +1,222 @@
+"""The whole loop against the plain one: the same tokens, the same states, bit for bit."""
+import numpy as np
+import pytest
+
+from tests.process import run_python
+from tinyllm import formulas
+from tinyllm.decoding.generate import Drawing, generate, steps
+from tinyllm.decoding.sampling import checked_settings
+from tinyllm.kernels import scratch, threads
+from tinyllm.kernels.jit import compiling
+from tinyllm.models import LanguageModel
+from tinyllm.models import language_model as module
+from tinyllm.models.decode_kernel import WholeLoop
+
+V = 11
+
+
+def model(seed=0, dtype=np.float32, **config):
+    config = {"vocab_size": V, "embed_dim": 6, "hidden_dim": 8, "num_layers": 1, "num_attention_layers": 1,
+              "num_heads": 2, "cell": "gru", **config}
+    lm = LanguageModel(**config, rng=np.random.default_rng(seed), dtype=dtype)
+    for p in lm.parameters():
+        p.data *= dtype(2)  # so that the tokens depend on what was read
+    return lm
+
+
+def both_ways(lm, B=3, begin=5, n=12, context=None, temperature=1.0, top_k=None, top_p=None, penalty=1.0, stop_id=-1,
+              banned=()):
+    """[(ids (n, B), state, drawing)] of the plain loop and of the kernel, each from its own equal state."""
+    rng = np.random.default_rng(1)
+    prompt = rng.integers(0, lm.config["vocab_size"], (B, begin + 1))
+    u, size = rng.random((n, B)), lm.config["vocab_size"]
+    read, results = lm.initial_state(B, context), []
+    lm.read(read, prompt[:, :-1])
+    for kernel in (False, True):
+        state = lm.initial_state(B, context)
+        state.load(read.arrays())
+        settings = checked_settings("test", size, temperature, top_k, top_p, penalty)
+        drawing = Drawing(settings, np.isin(np.arange(size), banned), np.zeros((B, size), bool), np.zeros(B, bool),
+                          stop_id)
+        if kernel:
+            written = WholeLoop(lm)(state, prompt[:, -1], u, drawing)
+        else:
+            with threads.limited(1):  # as good as two, and no waiting for each other where the machine is busy
+                written = np.stack(list(steps(lm.step, state, prompt[:, -1], u, drawing)))
+        results.append((written, state, drawing))
+    return results
+
+
+def check_equal(lm, **choice):
+    (ids, state, drawing), (kernel_ids, kernel_state, kernel_drawing) = both_ways(lm, **choice)
+    np.testing.assert_array_equal(kernel_ids, ids)
+    np.testing.assert_array_equal(kernel_drawing.seen, drawing.seen)
+    np.testing.assert_array_equal(kernel_drawing.ended, drawing.ended)
+    arrays, kernel_arrays = state.arrays(), kernel_state.arrays()
+    assert list(arrays) == list(kernel_arrays)
+    for name, array in arrays.items():
+        assert kernel_arrays[name].dtype == array.dtype
+        if compiling():
+            np.testing.assert_array_equal(kernel_arrays[name], array, err_msg=name)
+        else:  # NumPy's products of other shapes have other last bits
+            np.testing.assert_allclose(kernel_arrays[name], array, rtol=1e-4, atol=1e-5, err_msg=name)
+    return ids
+
+
+@pytest.mark.parametrize("attention_layers", [0, 1, 2])
+@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("cell", ["gru", "lstm", "rnn"])
+def test_every_model(cell, layers, attention_layers):
+    lm = model(cell=cell, num_layers=layers, num_attention_layers=attention_layers)
+    ids = check_equal(lm)
+    assert len(np.unique(ids)) > 2
+
+
+@pytest.mark.parametrize("embed_dim", [8, 6])
+def test_tied_weights(embed_dim):
+    check_equal(model(embed_dim=embed_dim, tie_weights=True))
+
+
+@pytest.mark.parametrize("B", [1, 2, 3, 9])
+@pytest.mark.parametrize("context", [None, 4, 0])
+def test_batches_and_contexts(B, context):
+    check_equal(model(num_attention_layers=2, cell="lstm"), B=B, n=20, context=context)
+
+
+@pytest.mark.parametrize("begin", [0, 1, 31, 40])
+@pytest.mark.parametrize("context", [None, 33])
+def test_any_past(begin, context):
+    check_equal(model(), B=2, begin=begin, n=40, context=context)
+
+
+@pytest.mark.skipif(not compiling(), reason="large for plain Python")
+def test_sizes_beyond_a_block_of_the_product():
+    """H and the positions are above 256, and none is a multiple of a vector."""
+    lm = model(vocab_size=70, embed_dim=37, hidden_dim=267, num_heads=3)
+    check_equal(lm, B=5, begin=290, n=30, context=280, temperature=0.8)
+
+
+@pytest.mark.parametrize("choice", [
+    {"temperature": 0}, {"temperature": 0.8, "top_k": 3}, {"top_p": 0.7}, {"penalty": 1.5, "temperature": 0},
+    {"temperature": 0.8, "top_k": 5, "top_p": 0.9, "penalty": 1.3}, {"banned": [0, 1, 2, 3]},
+    {"stop_id": 3}, {"stop_id": 3, "banned": [0, 1, 2, 4, 5, 6, 7, 8]}])
+def test_every_way_to_draw(choice):
+    ids = check_equal(model(), n=20, **choice)
+    if "stop_id" in choice and "banned" in choice:
+        assert (ids == 3).all(axis=1).any()
+
+
+@pytest.mark.slow
+def test_float64():
+    check_equal(model(dtype=np.float64, num_layers=2), n=20)
+
+
+@pytest.mark.parametrize("B", [1, 3])
+@pytest.mark.parametrize("choice", [
+    {"temperature": 0}, {"temperature": 0.8, "top_k": 6, "top_p": 0.95}, {"stop_id": 3, "repetition_penalty": 1.2}])
+def test_a_stream_is_the_plain_one(B, choice):
+    """Over the boundaries of what is written at once: 1, 2, 4, ..., 32, 32."""
+    lm, prompt = model(), np.random.default_rng(2).integers(0, V, (B, 7))
+    choice = {"temperature": 1.0, "max_tokens": 100, **choice}
+    kernel = list(lm.stream(prompt, context=20, rng=np.random.default_rng(3), **choice))
+    with threads.limited(1):
+        plain = list(generate(lm.step, lm.initial_state(B, 20), prompt, vocab_size=V, read=lm.read,
+                              rng=np.random.default_rng(3), **choice))
+    np.testing.assert_array_equal(kernel, plain)
+
+
+def test_threads_change_nothing():
+    if threads.count() < 2:
+        pytest.skip("one processor")
+    lm, written = model(), []
+    for number in (1, 2):
+        with threads.limited(number):
+            ids, state, _ = both_ways(lm, B=7, n=30)[1]
+            written.append((ids, *state.arrays().values()))
+    for one, two in zip(*written):
+        np.testing.assert_array_equal(one, two)
+
+
+def test_where_nothing_can_be_drawn():
+    """The first token to fail and its first row are named, as by the plain loop."""
+    lm = model(num_attention_layers=0)
+    lm.embedding.weight.data[4] = np.nan
+    prompt = np.array([[1, 2], [1, 4], [4, 4]])
+    for loop in (None, WholeLoop(lm)):
+        stream = generate(lm.step, lm.initial_state(3), prompt, vocab_size=V, max_tokens=3, loop=loop,
+                          rng=np.random.default_rng(0))
+        with pytest.raises(ValueError, match="sample: no token can be drawn for row 1: its largest logit is not"):
+            list(stream)
+
+
+def test_two_streams_at_a_time_do_not_meet():
+    """Nothing of a stream lies in the pool from one token to the next."""
+    models = [model(seed) for seed in (0, 1)]
+    prompt = np.array([[1, 2, 3]])
+    alone = [list(lm.stream(prompt, max_tokens=40, rng=np.random.default_rng(0))) for lm in models]
+    streams = [lm.stream(prompt, max_tokens=40, rng=np.random.default_rng(0)) for lm in models]
+    together = list(zip(*streams))
+    np.testing.assert_array_equal([list(ids) for ids in zip(*together)], alone)
+
+
+def test_a_state_read_before_is_not_written():
+    """Who kept the arrays of a state keeps what they held."""
+    lm = model(cell="lstm")
+    state = lm.initial_state(2)
+    lm.step(state, np.array([1, 2]))
+    held = state.hidden
+    before = [h.copy() for h in held]
+    drawing = Drawing(checked_settings("test", V), np.zeros(V, bool), np.zeros((2, V), bool), np.zeros(2, bool), -1)
+    WholeLoop(lm)(state, np.array([3, 4]), np.full((3, 2), 0.5), drawing)
+    np.testing.assert_array_equal(held, before)
+    assert not np.array_equal(state.hidden, before) and len(state.attention[0]) == 4
+
+
+def test_pieces_begin_on_cache_lines():
+    packed = WholeLoop(model(num_layers=2, tie_weights=True)).packed
+    assert packed.weights.ctypes.data % scratch.ALIGNMENT == 0
+    assert not (packed.places * packed.weights.itemsize % scratch.ALIGNMENT).any()
+
+
+def test_formulas_have_the_plain_loop(monkeypatch):
+    monkeypatch.setattr(module, "WholeLoop", None)
+    with formulas():
+        assert len(model().generate([1, 2, 3], 4, rng=np.random.default_rng(0))) == 4
+
+
+@pytest.mark.parametrize("context", [None, 4, 0])
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+def test_reading_at_once_is_reading_step_by_step(cell, context, monkeypatch):
+    """Within rounding; in pieces where the text is longer than the context or than what is read at once."""
+    monkeypatch.setattr(module, "READ", 8)
+    lm = model(cell=cell, num_layers=2)
+    ids = np.random.default_rng(0).integers(0, V, (2, 19))
+    at_once, one_by_one = lm.initial_state(2, context), lm.initial_state(2, context)
+    lm.read(at_once, ids)
+    for column in ids.T:
+        lm.step(one_by_one, column)
+    expected = one_by_one.arrays()
+    for name, array in at_once.arrays().items():
+        np.testing.assert_allclose(array, expected[name], rtol=1e-4, atol=1e-5, err_msg=name)
+
+
+def test_reading_records_nothing():
+    lm = model()
+    state = lm.initial_state(1)
+    lm.read(state, np.array([[1, 2, 3]]))
+    assert len(state.attention[0]) == 3
+    assert all(type(array) is np.ndarray for array in state.arrays().values())
+
+
+def test_without_compilation():
+    code = ("import numpy as np\n"
+            "from tinyllm.decoding.generate import generate\n"
+            "from tinyllm.models import LanguageModel\n"
+            "for cell in ('gru', 'lstm', 'rnn'):\n"
+            "    lm = LanguageModel(7, 4, 6, num_heads=2, cell=cell, rng=np.random.default_rng(0))\n"
+            "    choice = dict(max_tokens=9, temperature=0.8, top_k=5, top_p=0.9)\n"
+            "    kernel = list(lm.stream([[1, 2, 3]] * 2, context=4, rng=np.random.default_rng(1), **choice))\n"
+            "    plain = list(generate(lm.step, lm.initial_state(2, 4), [[1, 2, 3]] * 2, vocab_size=7,\n"
+            "                          rng=np.random.default_rng(1), **choice))\n"
+            "    print(np.array_equal(kernel, plain))\n")
+    assert run_python("-W", "error", "-c", code, NUMBA_DISABLE_JIT="1").split() == ["True"] * 3
