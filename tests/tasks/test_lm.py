@@ -116,7 +116,8 @@ def test_resuming_on_another_text_is_refused(tmp_path, book):
 
 
 @pytest.mark.parametrize("text, arguments, message", [
-    ("too short", [], "the text has 9 tokens, 4 streams of windows of 16 need 65"),
+    ("too short", [], "the text has 9 tokens, a window of 16 and the token after it need 17"),
+    ("short for four streams", [], "the text has 22 tokens, 4 streams of windows of 16 need 65"),
     ("too short", ["--shuffle"], "the text has 9 tokens, a window of 16 and the token after it need 17"),
     (TEXT, ["--vocab-size", "999"], "999"),
 ])

@@ -1,0 +1,198 @@
+"""The command line as a person meets it: what it prints where, its exit codes, and one sentence for every bad input."""
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+import tinyllm
+from tests.process import run_python
+from tinyllm.cli import main
+
+TEXT = "she sells sea shells by the sea shore, and the shells she sells are sea shells for sure.\n" * 40
+SMALL = ["--hidden-dim", "16", "--embed-dim", "8", "--num-heads", "2", "--batch-size", "4", "--seq-len", "16"]
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "book.txt").write_text(TEXT, encoding="utf-8")
+    return tmp_path
+
+
+@pytest.fixture
+def trained(folder):
+    assert main(["pretrain", "book.txt", *SMALL, "--steps", "3", "--out", "run"]) == 0
+    return folder / "run"
+
+
+def test_help_is_immediate_and_loads_nothing():
+    out = run_python("-c", "import sys; sys.argv = ['tinyllm', '--help']\nfrom tinyllm.cli import main\n"
+                     "try: main()\nexcept SystemExit: pass\nprint('numpy' in sys.modules, 'numba' in sys.modules)")
+    assert "pretrain" in out and out.endswith("False False")
+
+
+def test_version_and_no_verb(capsys):
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"tinyllm {tinyllm.__version__}\n"
+    assert main([]) == 2
+
+
+def test_a_result_goes_to_stdout_and_progress_to_stderr(folder, capsys):
+    assert main(["pretrain", "book.txt", *SMALL, "--steps", "3", "--out", "run", "--json"]) == 0
+    out, err = capsys.readouterr()
+    result = json.loads(out)
+    assert {"run", "steps", "epochs", "seconds", "train_loss", "nats_per_char", "perplexity"} <= set(result)
+    assert result["steps"] == 3 and "step 3" in err
+
+
+def test_generate_evaluate(trained, capsys):
+    assert main(["generate", "run", "she ", "--max-tokens", "8"]) == 0
+    text, note = capsys.readouterr()
+    assert text.startswith("she ") and len(text) == len("she ") + 8 + 1
+    assert main(["generate", "run", "she ", "--max-tokens", "8", "--json", "--num-samples", "2"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert len(result["texts"]) == 2 and "she " + result["texts"][0] + "\n" == text
+    assert main(["evaluate", "run", "book.txt", "--json"]) == 0
+    scores = json.loads(capsys.readouterr().out)
+    assert scores["chars"] == len(TEXT) and 0 < scores["nats_per_char"] < 5
+    assert main(["evaluate", "run", "book.txt"]) == 0
+    assert f"{scores['nats_per_char']:.4f}" in capsys.readouterr().out
+
+
+def test_an_unseen_character_in_a_prompt_is_named(trained, capsys):
+    assert main(["generate", "run", "Q?", "--max-tokens", "2"]) == 0
+    err = capsys.readouterr().err
+    assert "the prompt has 'Q'" in err and "the prompt has '?'" in err
+
+
+def test_gradcheck_says_which_and_how_exact(capsys):
+    assert main(["gradcheck", "add", "matmul", "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["failed"] == [] and result["passed"] == len(result["cases"]) == 3
+    assert main(["gradcheck", "tanh"]) == 0
+    assert "1 of 1 pass" in capsys.readouterr().out
+
+
+def test_gradcheck_fails_where_a_gradient_is_wrong(capsys, monkeypatch):
+    from tinyllm import cases
+    from tinyllm.autograd import Tensor
+    wrong = cases.Case("wrong", "", lambda rng: (
+        lambda x: Tensor.from_op(x.data ** 2, (x,), lambda dy: (2.002 * dy * x.data,)), [rng.standard_normal(3)], ()))
+    monkeypatch.setattr(cases, "CASES", [wrong])
+    assert main(["gradcheck"]) == 1
+    assert "WRONG" in capsys.readouterr().out
+
+
+def test_doctor(capsys):
+    assert main(["doctor", "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["tinyllm"] == tinyllm.__version__ and facts["packages"]["numpy"]
+    assert main(["doctor"]) == 0
+    assert "numba" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("arguments, message", [
+    (["pretrain", "book.txt", "--out", "r", "--seq-len", "0"], "--seq-len: must be an integer at least 1, got 0"),
+    (["pretrain", "book.txt", "--out", "r", "--lr", "nan"], "--lr: must be a number above 0, got nan"),
+    (["pretrain", "book.txt", "--out", "r", "--dropout", "1"], "--dropout: must be a number at least 0 and below 1"),
+    (["pretrain", "book.txt", "--out", "r", "--num-heads", "5"], "--num-heads must divide --hidden-dim, got 5 and 512"),
+    (["pretrain", "book.txt", "--out", "r", "--steps", "2", "--minutes", "1"], "not allowed with argument --steps"),
+    (["pretrain", "--out", "r", "--resume", "--lr", "0.5"], "leave out --lr"),
+    (["pretrain", "--out", "r", "--resume", "--force"], "--resume goes on with a run and --force replaces it"),
+    (["pretrain", "book.txt"], "--out"),
+    (["generate", "run", "--top-p", "0"], "--top-p: must be a number above 0 and at most 1, got 0"),
+    (["gradcheck", "gnu"], "OP must be among add, sub"),
+    (["write"], "invalid choice: 'write'"),
+])
+def test_wrong_usage_is_exit_code_2(folder, capsys, arguments, message):
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    assert stop.value.code == 2
+    assert message in capsys.readouterr().err
+    assert not (folder / "r").exists()
+
+
+@pytest.mark.parametrize("data, arguments, message", [
+    (b"", [], "bad.txt: the file is empty"),
+    (b"short", [], "the text has 5 tokens, a window of 16 and the token after it need 17"),
+    (b"abc\xff" * 99, [], "bad.txt: not UTF-8 at byte 3 (0xff)"),
+    (None, [], "bad.txt: No such file or directory"),
+    (TEXT.encode(), ["--vocab-size", "999"], "999"),
+    (TEXT.encode(), ["--tokenizer", "bpe", "--vocab-size", "9999"], "9999"),
+    (TEXT.encode(), ["--valid", "none.txt"], "none.txt: No such file or directory"),
+    (TEXT.encode(), ["--out", "no/such/place/run"], "there is no folder"),
+    (TEXT.encode(), ["--out", "book.txt"], "book.txt"),
+    (TEXT.encode(), ["--hidden-dim", "200000", "--num-heads", "1"], "training needs about"),
+])
+def test_a_bad_input_is_one_sentence_and_exit_code_1(folder, capsys, data, arguments, message):
+    if data is not None:
+        (folder / "bad.txt").write_bytes(data)
+    before = sorted(folder.iterdir())
+    code = main(["pretrain", "bad.txt", *SMALL, "--steps", "2", "--valid-fraction", "0", "--out", "run", *arguments]
+                if "--valid" not in arguments else
+                ["pretrain", "bad.txt", *SMALL, "--steps", "2", "--out", "run", *arguments])
+    err = capsys.readouterr().err
+    assert code == 1 and message in err and err.startswith("tinyllm: ") and err.count("\n") == 1
+    assert sorted(folder.iterdir()) == before
+    assert (folder / "book.txt").read_text(encoding="utf-8") == TEXT
+
+
+def test_errors_replace_goes_on(folder):
+    (folder / "bad.txt").write_bytes(TEXT.encode() + b"\xff")
+    assert main(["pretrain", "bad.txt", *SMALL, "--steps", "2", "--out", "run", "--errors", "replace"]) == 0
+
+
+def test_an_existing_run_is_not_overwritten(trained, capsys):
+    before = (trained / "model.safetensors").read_bytes()
+    assert main(["pretrain", "book.txt", *SMALL, "--steps", "2", "--out", "run"]) == 1
+    assert "run" in capsys.readouterr().err
+    assert (trained / "model.safetensors").read_bytes() == before
+    assert main(["pretrain", "book.txt", *SMALL, "--steps", "2", "--out", "run", "--force"]) == 0
+    assert (trained / "model.safetensors").read_bytes() != before
+
+
+@pytest.mark.parametrize("harm, message", [
+    (lambda run: (run / "config.json").unlink(), "is not a run folder"),
+    (lambda run: (run / "model.safetensors").write_bytes(b"\0" * 99), "model.safetensors"),
+    (lambda run: (run / "tokenizer.json").write_text("{}"), "tokenizer.json"),
+    (lambda run: (run / "config.json").write_text(
+        json.dumps({**json.loads((run / "config.json").read_text()), "format": 99})), "99"),
+])
+def test_a_run_folder_that_is_none_is_named(trained, capsys, harm, message):
+    harm(trained)
+    assert main(["generate", "run"]) == 1
+    err = capsys.readouterr().err
+    assert message in err and err.count("\n") == 1
+
+
+def test_ctrl_c_saves_and_resume_goes_on(folder):
+    """A real process: SIGINT ends it after the step in hand with 130; the resumed run is the uninterrupted one."""
+    def start(*arguments):
+        return subprocess.Popen([sys.executable, "-m", "tinyllm", "pretrain", *arguments], stderr=subprocess.PIPE,
+                                stdout=subprocess.PIPE, text=True, cwd=folder,
+                                env={**os.environ, "PYTHONPATH": os.path.dirname(os.path.dirname(tinyllm.__file__))})
+    common = ["book.txt", *SMALL, "--steps", "4000", "--evaluate-every", "50"]
+    process = start(*common, "--out", "run")
+    while not (folder / "run" / "trainer.safetensors").exists():  # the first evaluation is over
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "--resume" in err
+    log = (folder / "run" / "metrics.jsonl").read_text().splitlines()
+    assert 1 <= len(log) < 80
+    resumed = start("--out", "run", "--resume", "--steps", str(50 * len(log) + 50))
+    assert resumed.communicate(timeout=60) and resumed.returncode == 0
+
+
+def test_nobody_reads_on(trained):
+    """A reader that goes away (head) is no error message."""
+    result = subprocess.run(f"{sys.executable} -m tinyllm generate run --max-tokens 2000 | head -c 10",
+                            shell=True, capture_output=True, text=True, cwd=trained.parent,
+                            env={**os.environ, "PYTHONPATH": os.path.dirname(os.path.dirname(tinyllm.__file__))})
+    assert "Traceback" not in result.stderr and "BrokenPipe" not in result.stderr

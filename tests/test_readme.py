@@ -1,0 +1,31 @@
+"""The README is tested: its session runs, its tree is the tree, its formula is the code."""
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language):
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def test_the_session_runs(capsys):
+    session = next(block for block in blocks("python") if "LanguageModel" in block)
+    exec(compile(session, "README session", "exec"), {})
+    loss, text, formula, right = capsys.readouterr().out.strip().split("\n")
+    assert float(loss.split()[0]) < 1.5
+    assert len(text) > 20
+    assert abs(float(formula) - float(loss.split()[0])) < 0.5
+    assert right == "True"
+
+
+def test_the_formula_is_the_code():
+    formula = next(block for block in blocks("python") if "attention_formula" in block)
+    assert formula in (ROOT / "tinyllm/ops/attention.py").read_text(encoding="utf-8")
+
+
+def test_the_tree_names_every_file():
+    missing = [path for path in sorted(ROOT.glob("tinyllm/**/*.py"))
+               if path.name not in ("__init__.py", "__main__.py") and path.name not in README]
+    assert not missing
