@@ -119,7 +119,8 @@ def passes(target):
     for case in cases:
         test_cases.test_gradients(case)
     files = [str(path) for test in target.tests if (path := Path("tests", test)).exists()]
-    return not files or pytest.main(["-x", "-q", "--assert=plain", "-p", "no:cacheprovider", "-k", NO_BITS, *files]) == 0
+    options = ["-x", "-q", "--assert=plain", "-p", "no:cacheprovider", "-k", NO_BITS]
+    return not files or pytest.main([*options, *files]) == 0
 
 
 def forget_memory():
@@ -184,8 +185,8 @@ def main(arguments=None):
     whole = [(t, (ROOT / "tinyllm" / t.path).read_text(encoding="utf-8"), SECONDS) for t in chosen]
     for number, passed, output in run(whole):
         if not passed:
-            print(output[-2000:], f"\nthe tests of {chosen[number].name} fail, or take more than {SECONDS} seconds, "
-                  "with nothing broken")
+            print(f"{output[-2000:]}\nthe tests of {chosen[number].name} fail, or take more than "
+                  f"{SECONDS} seconds, with nothing broken")
             return 1
     changes = [(target, mutant) for target in chosen for mutant in broken(target)]
     jobs = [(target, mutant.source, 2 * SECONDS) for target, mutant in changes]

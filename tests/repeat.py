@@ -59,8 +59,9 @@ def main():
         print(json.dumps({name: train(*model) for name, model in MODELS.items()}))
         return 0
     with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as other:
-        runs = {"1 thread, cold": digests(1, one), "1 thread, warm": digests(1, one), "2 threads, warm": digests(2, one),
-                "3 threads, warm": digests(3, one), "2 threads, cold": digests(2, other)}
+        runs = {"1 thread, cold": digests(1, one), "1 thread, warm": digests(1, one),
+                "2 threads, warm": digests(2, one), "3 threads, warm": digests(3, one),
+                "2 threads, cold": digests(2, other)}
     for name in MODELS:
         print(name)
         for run, found in runs.items():

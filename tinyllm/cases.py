@@ -12,6 +12,7 @@ from typing import Callable, NamedTuple
 import numpy as np
 
 from tinyllm import nn, ops
+from tinyllm.autograd import Tensor
 from tinyllm.models import LanguageModel
 from tinyllm.ops.cross_entropy import IGNORE
 
@@ -124,6 +125,9 @@ CASES = [
         (lambda x, w, *b: ops.linear_cross_entropy(x, w, b[0] if b else None, TARGETS, smoothing)),
         [rng.standard_normal((4, 3)), rng.standard_normal((5, 3)), *[rng.standard_normal(5)] * bias], ()))
       for option, bias, smoothing in [("", 1, 0.0), ("no bias", 0, 0.0), ("label smoothing", 1, 0.1)]],
+    Case("linear_cross_entropy", "x alone, ignored targets", lambda rng, w=np.linspace(-1, 1, 15).reshape(5, 3): (
+        (lambda x: ops.linear_cross_entropy(x, Tensor(w.astype(x.dtype)), None, TARGETS)),
+        [rng.standard_normal((4, 3))], ())),
 
     _layer("RNN", "two layers, both directions", num_layers=2, bidirectional=True),
     _layer("GRU", "two layers, both directions", num_layers=2, bidirectional=True),
