@@ -81,12 +81,12 @@ def learn_one_sentence(sentence, steps, lr, seed):
         if step in (0, 5, 10, 20, 40, 80) or step % 150 == 0 or step == steps:
             said = tokenizer.decode(model.generate(
                 np.array([BOS]), max_tokens=len(sentence), temperature=0, banned=(PAD, UNK, BOS), rng=None))
-            print(f"{step:6d} {loss.item():9.4f} {math.exp(loss.item()):12.3f} {norm:17.4f}      {said[:52]!r}")
+            print(f"{step:6d} {loss.item():9.4f} {math.exp(loss.item()):12.5g} {norm:17.4f}      {said[:52]!r}")
         if step < steps:
             optimizer.step()                # every parameter a little downhill
         optimizer.zero_grad()
     same = sum(a == b for a, b in zip(said, sentence))
-    print(f"\n  By heart: {same} of {len(sentence)} characters that it says are those of the sentence.")
+    print(f"\n  Known by heart: {same} of {len(sentence)} characters that it says are those of the sentence.")
     print("  That is memory, not language: examples/train_and_write.py learns a long text and writes what is new.")
 
 

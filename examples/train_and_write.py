@@ -21,7 +21,7 @@ from tinyllm.models import LanguageModel
 from tinyllm.text import BOS, EOS, PAD, UNK, CharTokenizer
 
 PROMPT = "The "
-B, T = 32, 128  # texts side by side, characters of each in a step
+B, T = 16, 64  # texts side by side, characters of each in a step
 
 
 def held_out_loss(model, ids):
@@ -89,7 +89,7 @@ def main():
         cut = len(text) * 9 // 10
         text, held_out = text[:cut], text[cut:]
     tokenizer = CharTokenizer.train(text)
-    ids, valid_ids = tokenizer.encode(text), tokenizer.encode(held_out)[:20_000]
+    ids, valid_ids = tokenizer.encode(text), tokenizer.encode(held_out)[:20_000]  # enough for two digits
     model = LanguageModel(tokenizer.vocab_size, embed_dim=128, hidden_dim=args.hidden_dim, num_heads=4,
                           rng=np.random.default_rng(args.seed))
     print(f"{len(text):,} characters to learn from, {tokenizer.vocab_size} tokens in the vocabulary, "

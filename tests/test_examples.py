@@ -60,7 +60,7 @@ def test_loss_by_hand_and_adam_by_hand():
 @pytest.mark.slow
 def test_training_learns_a_sentence():
     said = run_example("loss_and_training", "--sentence", "小猫看着月亮，月亮也看着小猫。", "--steps", "100")
-    assert "By heart: 15 of 15" in said
+    assert "Known by heart: 15 of 15" in said
 
 
 @pytest.mark.slow
@@ -75,7 +75,7 @@ def test_train_and_write():
 def test_train_and_write_needs_a_long_text(tmp_path):
     file = tmp_path / "short.txt"
     file.write_text("short", encoding="utf-8")
-    with pytest.raises(AssertionError, match="5 characters are too few, take at least 16,384"):
+    with pytest.raises(AssertionError, match="5 characters are too few, take at least 4,096"):
         run_example("train_and_write", "--file", str(file))
 
 
