@@ -59,7 +59,7 @@ def test_loss_by_hand_and_adam_by_hand():
 
 @pytest.mark.slow
 def test_training_learns_a_sentence():
-    said = run_example("loss_and_training", "--sentence", "小猫看着月亮，月亮也看着小猫。", "--steps", "100")
+    said = run_example("loss_and_training", "--sentence", "小猫看着月亮，月亮也看着小猫。", "--steps", "40")
     assert "Known by heart: 15 of 15" in said
 
 
