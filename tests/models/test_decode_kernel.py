@@ -125,16 +125,17 @@ def test_a_stream_is_the_plain_one(B, choice):
     np.testing.assert_array_equal(kernel, plain)
 
 
-def test_threads_change_nothing():
-    if threads.count() < 2:
-        pytest.skip("one processor")
-    lm, written = model(), []
-    for number in (1, 2):
-        with threads.limited(number):
-            ids, state, _ = both_ways(lm, B=7, n=30)[1]
-            written.append((ids, *state.arrays().values()))
-    for one, two in zip(*written):
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+def test_parts_change_nothing(cell, monkeypatch):
+    """However many threads there are, rows in one, two and three parts have the same bits."""
+    lm, written = model(cell=cell, num_attention_layers=2), []
+    for number in (1, 2, 3):
+        monkeypatch.setattr(threads, "count", lambda: number)
+        ids, state, _ = both_ways(lm, B=7, n=30)[1]
+        written.append((ids, *state.arrays().values()))
+    for one, two, three in zip(*written):
         np.testing.assert_array_equal(one, two)
+        np.testing.assert_array_equal(one, three)
 
 
 def test_where_nothing_can_be_drawn():

@@ -152,15 +152,15 @@ def _add_position(k, v, s, k_panels, v_panels):
             row[e] = 0
 
 
-@jit(parallel=True)
-def _pack_past(room, first, end, keys, values):
-    """Positions first..end - 1 of a KeyValues' room (2, B, positions, H), packed.
+@jit
+def _pack_rows(room, first, end, keys, values, b0, b1):
+    """Positions first..end - 1 of a KeyValues' room (2, B, positions, H), packed, for the rows b0..b1 - 1.
 
     keys    (B, A, panels, D, WIDTH), room for more positions; 0 beyond the last, so that nothing odd is multiplied
     values  (B, A, panels, positions, WIDTH)
     """
     A, D = keys.shape[1], keys.shape[3]
-    for b in prange(keys.shape[0]):
+    for b in range(b0, b1):
         for a in range(A):
             for p in range((end - first) // WIDTH, keys.shape[2]):
                 for d in range(D):
@@ -169,6 +169,13 @@ def _pack_past(room, first, end, keys, values):
             k, v = room[0, b, first + s], room[1, b, first + s]
             for a in range(A):
                 _add_position(k[a * D:(a + 1) * D], v[a * D:(a + 1) * D], s, keys[b, a], values[b, a])
+
+
+@jit(parallel=True)
+def _pack_parts(parts, room, first, end, keys, values):
+    B = keys.shape[0]
+    for part in prange(parts):
+        _pack_rows(room, first, end, keys, values, B * part // parts, B * (part + 1) // parts)
 
 
 @jit
@@ -232,7 +239,15 @@ def _draw(logits, u, settings, seen, banned, ended, stop_id, numbers, places, id
 @jit
 def _write_rows(model, context, past, hidden, keys, values, fresh, ids, u, settings, seen, banned, ended, stop_id,
                 written, b0, b1):
-    """Rows b0..b1 - 1 through the whole loop, on one thread; see _write_parts."""
+    """Rows b0..b1 - 1 through the whole loop, on one thread.
+
+    model         Packed
+    context       how many earlier positions attention sees, -1: all; past of them are in keys and values
+    hidden        (1 or 2, layers, B, H): h and for lstm c; moves on
+    keys, values  of each attention layer, packed as _pack_rows leaves them
+    fresh         (attention layers, n, B, 2, H): the keys and values of the new positions
+    written       (n, B): the ids drawn; up to a NOTHING in those rows
+    """
     weights, places, eps, V, E, H, gates_number, layers, attention_layers, _, projected = model
     R, N, n, dtype = b1 - b0, gates_number * H, u.shape[0], weights.dtype
     x, gates, s = np.empty((R, E), dtype), np.empty((R, 1, N), dtype), np.empty((R, N), dtype)
@@ -270,19 +285,18 @@ def _write_rows(model, context, past, hidden, keys, values, fresh, ids, u, setti
 @jit(parallel=True)
 def _write_parts(parts, model, context, past, hidden, keys, values, fresh, ids, u, settings, seen, banned, ended,
                  stop_id, written):
-    """The loop, the rows in so many parts.
-
-    model         Packed
-    context       how many earlier positions attention sees, -1: all; past of them are in keys and values
-    hidden        (1 or 2, layers, B, H): h and for lstm c; moves on
-    keys, values  of each attention layer, packed as _pack_past leaves them
-    fresh         (attention layers, n, B, 2, H): the keys and values of the new positions
-    written       (n, B): the ids drawn; up to a NOTHING in those rows
-    """
     B = ids.shape[0]
     for part in prange(parts):
         _write_rows(model, context, past, hidden, keys, values, fresh, ids, u, settings, seen, banned, ended, stop_id,
                     written, B * part // parts, B * (part + 1) // parts)
+
+
+def _over_rows(parts, rows, over_threads, B, *arrays):
+    """One part is done here: a fork costs more than a token where the machine is busy."""
+    if parts == 1:
+        rows(*arrays, 0, B)
+    else:
+        over_threads(parts, *arrays)
 
 
 class WholeLoop:
@@ -304,14 +318,15 @@ class WholeLoop:
         keys = scratch.take("whole loop keys", L * B * A * math.prod(key_panels), dtype)
         values = scratch.take("whole loop values", L * B * A * math.prod(value_panels), dtype)
         keys, values = keys.reshape(L, B, A, *key_panels), values.reshape(L, B, A, *value_panels)
+        parts = min(threads.count(), B) if compiling() else 1
         for kept, k, v in zip(state.attention, keys, values):
-            _pack_past(kept.room, kept.first, kept.end, k, v)
+            _over_rows(parts, _pack_rows, _pack_parts, B, kept.room, kept.first, kept.end, k, v)
         hidden, fresh = np.stack(state.hidden), np.empty((L, n, B, 2, model.hidden_dim), dtype)
         written = np.zeros((n, B), np.int64)
         with np.errstate(over="ignore"):  # as in sample, where compilation is off
-            _write_parts(min(threads.count(), B) if compiling() else 1, model, -1 if context is None else context,
-                         past, hidden, keys, values, fresh, np.ascontiguousarray(ids, np.int64), u, drawing.settings,
-                         drawing.seen, drawing.banned, drawing.ended, drawing.stop_id, written)
+            _over_rows(parts, _write_rows, _write_parts, B, model, -1 if context is None else context, past, hidden,
+                       keys, values, fresh, np.ascontiguousarray(ids, np.int64), u, drawing.settings, drawing.seen,
+                       drawing.banned, drawing.ended, drawing.stop_id, written)
         if (written == NOTHING).any():
             check_drawn("sample", written[(written == NOTHING).any(axis=1)][0])
         state.hidden = list(hidden)
