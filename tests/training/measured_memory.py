@@ -41,7 +41,7 @@ def main(settings):
         ids = rng.integers(0, V, (64, T))
         with no_grad():
             model.loss(ids, ids, model.initial_state(64, context=T))
-    return {"measured": peak() - before, "parts": estimate(model, settings)}
+    return {"measured": peak() - before, "parts": estimate(model.config, settings)}
 
 
 if __name__ == "__main__":

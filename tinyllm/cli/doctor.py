@@ -27,10 +27,11 @@ def report():
     import llvmlite.binding
     import numba
 
+    import tinyllm
     from tinyllm.kernels import jit, threads, tile
     folder = jit.cache_folder()
     return {
-        "tinyllm": _version("tinyllm"), "python": platform.python_version(), "system": platform.platform(),
+        "tinyllm": tinyllm.__version__, "python": platform.python_version(), "system": platform.platform(),
         "packages": {name: _version(name) for name in PACKAGES},
         "processor": llvmlite.binding.get_host_cpu_name(), "vectors": tile.VECTORS,
         "cores": os.cpu_count(), "threads": threads.count(), "threading_layers": numba.config.THREADING_LAYER_PRIORITY,

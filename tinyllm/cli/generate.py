@@ -18,9 +18,9 @@ def run(args):
     for text in model.unknown(args.prompt):
         print(f"tinyllm: the prompt has {text!r}, which stands nowhere in the training text", file=sys.stderr)
     choice = {name: getattr(args, name) for name in (
-        "max_tokens", "temperature", "top_k", "top_p", "repetition_penalty", "seed", "num_samples")}
+        "max_tokens", "temperature", "top_k", "top_p", "repetition_penalty")}
     if args.json:
-        texts = model.generate(args.prompt, **choice)
+        texts = model.generate(args.prompt, num_samples=args.num_samples, seed=args.seed, **choice)
         texts = [texts] if isinstance(texts, str) else texts
         print_json({"prompt": args.prompt, "texts": texts, "novel_share": model.novel_share(texts)})
         return 0
@@ -28,7 +28,7 @@ def run(args):
     for number in range(args.num_samples):
         pieces = []
         print(args.prompt, end="", flush=True)
-        for piece in model.stream(args.prompt, **{**choice, "num_samples": 1, "seed": args.seed + number}):
+        for piece in model.stream(args.prompt, seed=args.seed + number, **choice):
             pieces.append(piece)
             print(piece, end="", flush=True)
         print("\n" if number + 1 < args.num_samples else "")

@@ -17,6 +17,7 @@ from tinyllm.text.vocabulary import BOS, EOS, PAD, UNK
 MODEL = ("embed_dim", "hidden_dim", "num_layers", "num_attention_layers", "num_heads", "cell", "dropout", "tie_weights")
 RUN_IN = 256  # tokens that a row of the scoring reads before the first one that counts
 BETAS = (0.9, 0.99)  # a second moment that follows: runs here are thousands of steps, not millions
+SPECIAL = (PAD, UNK, BOS, EOS)  # never written: plain text holds none of them
 WORDS = 20_000  # a word vocabulary where no size is given: at most so many
 
 
@@ -137,13 +138,14 @@ def pretrain(out, settings, *, resume=False, force=False, progress=None):
         if data != run.config["data"]:
             raise ValueError(f"{out}: the text is not the one the run was started with")
         tokenizer, config = tokenizers.tokenizer_from_json(run.tokenizer_json), run.config["model"]
+    ids = tokenizer.encode(train_text)
+    memory.check_fits(memory.estimate(config, settings, tokens=len(ids)), force=force)
     model = LanguageModel(**config, rng=np.random.default_rng(seeds[0]))
     kind = ShuffledWindows if settings["shuffle"] else ContiguousBatches
-    batches = kind(tokenizer.encode(train_text), settings["batch_size"], settings["seq_len"],
+    batches = kind(ids, settings["batch_size"], settings["seq_len"],
                    rng=np.random.default_rng(seeds[1]))
     task = Pretraining(model, batches, settings["seq_len"],
                        tokenizer.encode(valid_text) if valid_text else None, len(valid_text or ""))
-    memory.check_fits(memory.estimate(model, settings), force=force)
     if run is None:
         absolute = {**settings, "files": [str(Path(file).resolve()) for file in settings["files"]],
                     "valid": str(Path(settings["valid"]).resolve()) if settings["valid"] else None}
@@ -188,7 +190,7 @@ class TrainedLanguageModel:
         """An iterator over arrays (rows,) of ids after BOS and the prompt."""
         ids = np.concatenate([[BOS], self.tokenizer.encode(prompt)])
         return self.model.stream(np.repeat(ids[None], rows, axis=0), max_tokens=max_tokens, context=self.seq_len,
-                                 banned=(PAD, UNK, BOS), stop_id=EOS, rng=np.random.default_rng(seed), **choice)
+                                 banned=SPECIAL, rng=np.random.default_rng(seed), **choice)
 
     def stream(self, prompt="", *, max_tokens=300, temperature=0.8, top_k=None, top_p=None, repetition_penalty=1.0,
                seed=0):
@@ -196,7 +198,7 @@ class TrainedLanguageModel:
         choice = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "repetition_penalty": repetition_penalty}
         decoder = self.tokenizer.decoder()
         for ids in self._tokens(prompt, 1, max_tokens, seed, choice):
-            if ids[0] != EOS and (piece := decoder.feed(int(ids[0]))):
+            if piece := decoder.feed(int(ids[0])):
                 yield piece
         if piece := decoder.finish():
             yield piece

@@ -66,9 +66,22 @@ def estimate_bytes(config, num_parameters, *, batch_size, seq_len, average=False
     }.items()}
 
 
-def estimate(model, settings, tokens=0):
-    """estimate_bytes of a LanguageModel and the settings of its training (batch_size, seq_len, average)."""
-    return estimate_bytes(model.config, model.num_parameters(), batch_size=settings["batch_size"],
+def num_parameters(config):
+    """How many numbers a LanguageModel of this config learns, counted before it is made."""
+    V, E, H = (config[name] for name in ("vocab_size", "embed_dim", "hidden_dim"))
+    gates = GATES[config["cell"]]
+    recurrent = sum(gates * H * (inputs + H + 2) for inputs in [E] + [H] * (config["num_layers"] - 1))
+    attention = config["num_attention_layers"] * (4 * H * H + 6 * H)  # qkv and out with biases, gain and bias
+    if config["tie_weights"]:
+        output = V + (E * H + E if E != H else 0)
+    else:
+        output = V * H + V
+    return V * E + recurrent + attention + output
+
+
+def estimate(config, settings, tokens=0):
+    """estimate_bytes for a LanguageModel.config and the settings of its training (batch_size, seq_len, average)."""
+    return estimate_bytes(config, num_parameters(config), batch_size=settings["batch_size"],
                           seq_len=settings["seq_len"], average=settings.get("average", 0) > 0, tokens=tokens)
 
 
@@ -86,7 +99,7 @@ def available_bytes():
         return None
 
 
-class DoesNotFit(Exception):
+class DoesNotFit(ValueError):
     """The estimate is larger than the memory that is free: the message has both, and the largest parts."""
 
 
