@@ -8,115 +8,29 @@ loop does around them: Python, packing the weights at every step and the keys at
 
 No row needs another, so every thread takes its rows through the whole loop.
 
-The weights lie in one array, packed as gemm.pack packs them, with a table of places, so that one compiled
-kernel serves every model:
-
-    embedding (V, E), then
-    for each recurrent layer    W_ih, W_hh packed, biases as the cell adds them
-    for each attention layer    W_qkv packed, b_qkv, W_out packed, b_out, gain, bias
-    at the end                  W, b of the projection if there is one, then W, b of the output layer
-
-The keys k^T and values of a head are packed too, position s in column s and in row s, so that a new position
-is a column and a row more.
+The weights are packed once (packed_weights.py). The keys k^T and values of a head are packed too, position s
+in column s and in row s, so that a new position is a column and a row more.
 
 Shapes: B rows, n tokens, V, E, H as in LanguageModel, A heads of D = H / A columns, S positions before the
 first token, R rows of one thread.
 """
 import math
-from typing import NamedTuple
 
 import numpy as np
 from numba import prange
 
 from tinyllm.decoding.sampling import NOTHING, check_drawn, sample_row
 from tinyllm.kernels import scratch, threads
-from tinyllm.kernels.gemm import WIDTH, multiply, packed, panels_shape
+from tinyllm.kernels.gemm import WIDTH, multiply, panels_shape
 from tinyllm.kernels.jit import compiling, jit
 from tinyllm.kernels.recurrence import copy_row
+from tinyllm.models.packed_weights import GRU, LSTM, linear_rows, pack_model, panels
 from tinyllm.ops.attention import PAD
-from tinyllm.ops.gru import gru_biases, gru_rows
+from tinyllm.ops.gru import gru_rows
 from tinyllm.ops.layer_norm import normalize_row
 from tinyllm.ops.lstm import lstm_rows
 from tinyllm.ops.rnn import rnn_rows
 from tinyllm.ops.softmax import exponentials, fill, multiply_by
-
-RNN, GRU, LSTM = 1, 3, 4  # a cell is known by its number of gates
-
-
-class Packed(NamedTuple):
-    """A model as the kernel reads it."""
-
-    weights: np.ndarray  # flat
-    places: np.ndarray   # where each piece begins in weights
-    eps: np.ndarray      # of each layer norm
-    vocab_size: int
-    embed_dim: int
-    hidden_dim: int
-    gates: int
-    num_layers: int
-    num_attention_layers: int
-    num_heads: int
-    projected: int       # 1: a projection H -> E stands before the output layer
-
-
-def pack_model(model):
-    """The Packed of a LanguageModel, its weights as they are now."""
-    config, gates = model.config, model.rnn.gates
-    table = model.embedding.weight.data
-    pieces = [(table, False)]
-    for layer in range(config["num_layers"]):
-        w_ih, w_hh, b_ih, b_hh = (weight.data for weight in model.rnn.layer_weights(layer))
-        pieces += [(w_ih, True), (w_hh, True), (gru_biases(b_ih, b_hh) if gates == GRU else b_ih + b_hh, False)]
-    for attention, norm in zip(model.attention, model.norm):
-        pieces += [*_linear_pieces(attention.qkv), *_linear_pieces(attention.out)]
-        pieces += [(norm.weight.data, False), (norm.bias.data, False)]
-    projected = hasattr(model, "projection")
-    if projected:
-        pieces += _linear_pieces(model.projection)
-    if config["tie_weights"]:
-        pieces += [(table, True), (model.output_bias.data, False)]
-    else:
-        pieces += _linear_pieces(model.output)
-    return Packed(*_one_array(pieces), np.array([norm.eps for norm in model.norm], np.float64),
-                  config["vocab_size"], config["embed_dim"], config["hidden_dim"], gates, config["num_layers"],
-                  config["num_attention_layers"], config["num_heads"], int(projected))
-
-
-def _linear_pieces(linear):
-    return [(linear.weight.data, True), (linear.bias.data, False)]
-
-
-def _one_array(pieces):
-    """[(array, whether it is a matrix w (O, I) to be packed as w^T)] -> weights, places; each on a cache line."""
-    dtype, places, end = pieces[0][0].dtype, [], 0
-    line = scratch.ALIGNMENT // dtype.itemsize
-    for array, packs in pieces:
-        places.append(end)
-        size = math.prod(panels_shape(*array.shape[::-1])) if packs else array.size
-        end += (size + line - 1) // line * line
-    room = np.zeros(end + line, dtype)
-    weights = room[-room.ctypes.data % scratch.ALIGNMENT // dtype.itemsize:][:end]
-    for place, (array, packs) in zip(places, pieces):
-        numbers = (packed(array.T, "whole loop") if packs else array).reshape(-1)
-        weights[place:place + numbers.size] = numbers
-    return weights, np.array(places, np.int64)
-
-
-@jit
-def _panels(weights, place, K, N):
-    """The packed matrix (K, N) that begins at this place: (panels, K, WIDTH)."""
-    P = (N + WIDTH - 1) // WIDTH
-    return weights[place:place + P * K * WIDTH].reshape((P, K, WIDTH))
-
-
-@jit
-def _linear(x, weights, places, i, y):
-    """y (R, N) = x (R, K) w^T + b, which are pieces i and i + 1: ops/linear.py on one thread."""
-    N = y.shape[1]
-    bias = weights[places[i + 1]:places[i + 1] + N]
-    for r in range(y.shape[0]):
-        copy_row(bias, y[r])
-    multiply(x, _panels(weights, places[i], x.shape[1], N), y, 1)
 
 
 @jit
@@ -128,8 +42,8 @@ def _cell(x, weights, places, i, h, c, gates, s, kept, out):
     """
     (R, H), N = h.shape, s.shape[1]
     b, forward = places[i + 2], np.int64(0)
-    w_hh, valid = _panels(weights, places[i + 1], H, N), np.empty((0, 0), np.bool_)
-    multiply(x, _panels(weights, places[i], x.shape[1], N), gates.reshape((R, N)), 0)
+    w_hh, valid = panels(weights, places[i + 1], H, N), np.empty((0, 0), np.bool_)
+    multiply(x, panels(weights, places[i], x.shape[1], N), gates.reshape((R, N)), 0)
     if N == GRU * H:
         gru_rows(gates, weights[b:b + 4 * H], w_hh, h, s, valid, forward, out, kept)
     elif N == LSTM * H:
@@ -200,7 +114,7 @@ def _attention_layer(h, weights, places, i, eps, first, end, keys, values, fresh
     keys, values  of the R rows, packed; position end - 1 is that of h and comes in here, in fresh (R, 2, H) as well
     """
     (R, H), A, D = h.shape, keys.shape[1], keys.shape[3]
-    _linear(h, weights, places, i, qkv)
+    linear_rows(h, weights, places, i, qkv)
     for r in range(R):
         k, v = qkv[r][H:2 * H], qkv[r][2 * H:]
         copy_row(k, fresh[r, 0])
@@ -209,7 +123,7 @@ def _attention_layer(h, weights, places, i, eps, first, end, keys, values, fresh
             columns = slice(a * D, (a + 1) * D)
             _add_position(k[columns], v[columns], end - 1, keys[r, a], values[r, a])
             _attend(qkv[r:r + 1, columns], keys[r, a], values[r, a], first, end, wide, mixed[r:r + 1, columns])
-    _linear(mixed, weights, places, i + 2, added)
+    linear_rows(mixed, weights, places, i + 2, added)
     gain, bias = weights[places[i + 4]:places[i + 4] + H], weights[places[i + 5]:places[i + 5] + H]
     for r in range(R):
         h_r, added_r = h[r], added[r]
@@ -273,10 +187,10 @@ def _write_rows(model, context, past, hidden, keys, values, fresh, ids, u, setti
                              fresh[a, t, b0:b1], qkv, mixed, added, wide)
             piece += 6
         if projected:
-            _linear(h, weights, places, piece, x)
+            linear_rows(h, weights, places, piece, x)
             piece += 2
         tied = x if projected else h
-        _linear(tied, weights, places, piece, logits)
+        linear_rows(tied, weights, places, piece, logits)
         if not _draw(logits, u[t, b0:b1], settings, seen[b0:b1], banned, ended[b0:b1], stop_id, numbers, ids_room,
                      written[t, b0:b1]):
             return
