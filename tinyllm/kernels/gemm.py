@@ -155,7 +155,7 @@ def multiply_panels(M, a, a_strip, a_row, a_k, panels, first, last, c, c_row, N,
     a_strip is the way from one strip of A to the next: STRIP * a_row, unless A is packed.
     """
     K, item, zero = panels.shape[1], panels.itemsize, panels.dtype.type(0)
-    base = panels.ctypes.data
+    base = np.int64(panels.ctypes.data)
     for k0 in range(0, K, BLOCK):
         length = min(BLOCK, K - k0)
         adds = 1 if k0 > 0 else accumulate
@@ -196,7 +196,7 @@ def _multiply_tasks(a, a_row, a_k, M, panels, strips, c, c_row, N, accumulate, t
     if strips.size:
         for block in prange((K + 63) // 64):
             _pack_strips(a, a_row, a_k, M, K, block * 64, min(K, block * 64 + 64), strips)
-        a, a_row, a_k, a_strip = strips.ctypes.data, item, STRIP * item, STRIP * K * item
+        a, a_row, a_k, a_strip = np.int64(strips.ctypes.data), item, STRIP * item, STRIP * K * item
     by_rows = (M + TASK_ROWS - 1) // TASK_ROWS
     if by_rows > 1:
         by_rows = min(n_strips, (by_rows + threads - 1) // threads * threads)
@@ -214,14 +214,14 @@ if compiling():
     def pack(b, panels):
         """b (K, N), any strides, into panels (panels, K, WIDTH), on one thread."""
         for p in range(panels.shape[0]):
-            _pack_panel(b.ctypes.data + p * WIDTH * b.strides[1], b.strides[0], b.strides[1],
+            _pack_panel(np.int64(b.ctypes.data) + p * WIDTH * b.strides[1], b.strides[0], b.strides[1],
                         min(WIDTH, b.shape[1] - p * WIDTH), panels[p])
 
     @jit
     def multiply(a, panels, out, accumulate):
         """out (+)= a @ what was packed: a (M, K), panels (panels, K, WIDTH), out (M, N); on one thread."""
-        multiply_panels(a.shape[0], a.ctypes.data, STRIP * a.strides[0], a.strides[0], a.strides[1],
-                        panels, 0, panels.shape[0], out.ctypes.data, out.strides[0], out.shape[1], accumulate)
+        multiply_panels(a.shape[0], np.int64(a.ctypes.data), STRIP * a.strides[0], a.strides[0], a.strides[1],
+                        panels, 0, panels.shape[0], np.int64(out.ctypes.data), out.strides[0], out.shape[1], accumulate)
 else:
     def pack(b, panels):
         """b (K, N), any strides, into panels (panels, K, WIDTH)."""

@@ -13,6 +13,7 @@ lies in a folder named after a hash of all the kernels' sources and of these cho
 that is set, else in __pycache__ beside the package, else (a read-only install) in the user's cache folder, else
 nowhere, with one warning.
 """
+import contextlib
 import functools
 import hashlib
 import os
@@ -22,7 +23,10 @@ import warnings
 from pathlib import Path
 
 import numba
-from numba.core import event
+from llvmlite.binding import Linkage
+from numba.core import event, sigutils
+from numba.core.caching import FunctionCache
+from numba.core.codegen import CPUCodeLibrary
 
 FASTMATH = {"contract", "reassoc", "nsz", "arcp"}
 PACKAGE = Path(__file__).resolve().parent.parent
@@ -93,6 +97,44 @@ if compiling():
     event.register("numba:compile", _Announcer())
 
 
+@contextlib.contextmanager
+def _own_copies():
+    """While compiling: what is linked into a kernel stays that kernel's own.
+
+    Numba lets kernels share copies of what they inline, each optimised where it was linked, and which one runs
+    depends on what was loaded before.  Sums would then have one order in the run that compiles, another later.
+    """
+    optimize = CPUCodeLibrary._optimize_final_module
+
+    def optimize_own(library):
+        for function in library._final_module.functions:
+            if not function.is_declaration and function.linkage == Linkage.linkonce_odr:
+                function.linkage = "internal"
+        optimize(library)
+    CPUCodeLibrary._optimize_final_module = optimize_own
+    try:
+        yield
+    finally:
+        CPUCodeLibrary._optimize_final_module = optimize
+
+
+class _Cache(FunctionCache):
+    """Numba's cache of a kernel, which compiles what it does not hold with copies of its own."""
+
+    def __init__(self, dispatcher):
+        super().__init__(dispatcher.py_func)
+        self.dispatcher = dispatcher
+
+    def load_overload(self, sig, target_context):
+        found = super().load_overload(sig, target_context)
+        if found is None:
+            with event.trigger_event("numba:compile", data={"dispatcher": self.dispatcher}), _own_copies():
+                compiled = self.dispatcher._compiler.compile(*sigutils.normalize_signature(sig))
+            self.save_overload(sig, compiled)
+            found = super().load_overload(sig, target_context)
+        return found
+
+
 def jit(function=None, *, parallel=False, **options):
     """Compile a function over arrays with the flags and the cache above; a decorator."""
     if function is None:
@@ -104,6 +146,9 @@ def jit(function=None, *, parallel=False, **options):
     before = numba.config.CACHE_DIR
     try:
         numba.config.CACHE_DIR = str(folder or "")
-        return numba.njit(parallel=parallel, cache=folder is not None, **options)(function)
+        dispatcher = numba.njit(parallel=parallel, **options)(function)
+        if folder is not None:
+            dispatcher._cache = _Cache(dispatcher)
+        return dispatcher
     finally:
         numba.config.CACHE_DIR = before
