@@ -29,7 +29,7 @@ from tinyllm.kernels.tile import ROWS, WIDTH, pointer_at, tile1, tile2, tile4, t
 
 BLOCK = 256  # rows of k at a time: 256 x 32 floats are 32 KB
 STRIP = ROWS[0]
-TASK_ROWS = 128  # rows of C that a task takes: its strips of A stay in the second-level cache
+TASK_ROWS = 256  # rows of C that a task takes: its strips of A stay in the second-level cache
 
 
 def panels_shape(K, N):
