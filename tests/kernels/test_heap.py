@@ -4,14 +4,14 @@ import pytest
 
 from tests.process import run_python
 
-# 64 arrays of 8 MB, one after the other: a page fault every 4 KB of each, or of the first alone
+# 64 arrays of 2 MB, one after the other: a page fault every 4 KB of each, or of the first alone
 FAULTS = """
 import resource, sys
 import numpy as np
 if sys.argv[1] == "kept":
     import tinyllm.kernels
 for _ in range(64):
-    np.ones(1 << 20)
+    np.ones(1 << 18)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt)
 """
 
