@@ -1,7 +1,7 @@
 """Memory that arrays gave back is kept for the next arrays.
 
-glibc takes a large array from the system and gives it back at once, so at every step the system hands over each
-page anew, zeroed: a seventh of a training step of small models.  Two settings of malloc make it keep what it has.
+glibc gives the memory of large arrays back to the system when they are freed, so at every step the system hands over
+each page anew, zeroed: a seventh of a training step of a small model.  Two settings of malloc make it keep what it has.
 Where there is another malloc (macOS, musl), nothing is changed.
 """
 import ctypes
