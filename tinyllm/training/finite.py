@@ -4,7 +4,7 @@ import numpy as np
 from tinyllm.autograd import _parents_first
 
 
-class NonFinite(Exception):
+class NonFinite(ArithmeticError):
     """A loss, a gradient or a parameter is inf or nan: the message names the step and the place."""
 
 

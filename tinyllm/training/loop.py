@@ -26,7 +26,7 @@ EVALUATION_SHARE = 0.05  # of the time, where evaluate_every is left to the loop
 SAVE_SECONDS = 60  # so much work is lost in a crash, where save_every is left to the loop
 
 
-class Interrupted(Exception):
+class Interrupted(KeyboardInterrupt):
     """Ctrl-C ended the run, which was saved: the message says how to go on, the caller exits 130."""
 
 
