@@ -15,7 +15,9 @@ def test_worked_example():
 
 
 def test_a_perplexity_beyond_floats_is_inf():
-    assert TextScore(nats=1e6, tokens=1, chars=1).perplexity == math.inf
+    score = TextScore(nats=1e6, tokens=1, chars=1)
+    assert score.perplexity == math.inf
+    assert score.as_dict()["perplexity"] is None
 
 
 def test_ngram_worked_example():

@@ -44,17 +44,26 @@ def main(argv=None):
         parser().print_help()
         return 2
     try:
-        return args.run(args) or 0
-    except KeyboardInterrupt:
-        print("tinyllm: interrupted", file=sys.stderr)
+        code = args.run(args) or 0
+        sys.stdout.flush()  # here, where what goes wrong is still answered
+        return code
+    except KeyboardInterrupt as stop:
+        print(f"tinyllm: {stop or 'interrupted'}", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads on: end quietly
+        _forget_stdout()  # nobody reads on: end quietly
         return 1
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         print(f"tinyllm: {where}{error.strerror or error}", file=sys.stderr)
+        _forget_stdout()
         return 1
     except (ValueError, ArithmeticError, MemoryError) as error:
         print(f"tinyllm: {error or type(error).__name__}", file=sys.stderr)
         return 1
+
+
+def _forget_stdout():
+    """What is left to be written may not be written again when Python ends."""
+    if sys.stdout is sys.__stdout__:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,5 +1,6 @@
 """Arguments that more than one verb has, and the checks of their values: a wrong value is wrong usage, exit code 2."""
 import argparse
+import math
 
 
 def number(kind, least=None, most=None, above=None, below=None):
@@ -12,7 +13,7 @@ def number(kind, least=None, most=None, above=None, below=None):
         wanted = "an integer" if kind is int else "a number"
         bounds = [f"at least {least}" if least is not None else "", f"above {above}" if above is not None else "",
                   f"at most {most}" if most is not None else "", f"below {below}" if below is not None else ""]
-        fits = value is not None and value == value and not (
+        fits = value is not None and math.isfinite(value) and not (
             (least is not None and value < least) or (above is not None and value <= above)
             or (most is not None and value > most) or (below is not None and value >= below))
         if not fits:
@@ -35,7 +36,7 @@ def add_sampling(parser):
     group = parser.add_argument_group("sampling")
     group.add_argument("--max-tokens", type=count, default=300, metavar="N", help="how many tokens to write")
     group.add_argument("--temperature", type=number(float, least=0), default=0.8, metavar="T",
-                       help="below 1 bolder, 0 always the likeliest token")
+                       help="lower keeps to likely tokens, 0 takes the likeliest always")
     group.add_argument("--top-k", type=count, metavar="K", help="choose among the K likeliest only")
     group.add_argument("--top-p", type=number(float, above=0, most=1), metavar="P",
                        help="choose among the likeliest that hold P of the probability")

@@ -12,13 +12,14 @@ def add_arguments(parser):
     parser.add_argument("--resume", action="store_true",
                         help="go on with the run in RUN from its last checkpoint, with its own arguments")
     parser.add_argument("--force", action="store_true",
-                        help="replace the run in RUN; train even where the memory seems too small")
+                        help="replace the run in RUN (with --resume: go on with it); train even where the memory seems too small")
     parser.add_argument("--errors", choices=["strict", "replace"], default="strict",
                         help="what to do with bytes that are not UTF-8")
     valid = parser.add_mutually_exclusive_group()
     valid.add_argument("--valid", metavar="FILE", help="validation text")
     valid.add_argument("--valid-fraction", type=fraction, default=0.1, metavar="F",
-                       help="the last part of the text, by position, is validation (0: none)")
+                       help="the last part of the text, by position, is validation (0: none); the built-in text "
+                            "has its own")
     add_json(parser)
 
     text = parser.add_argument_group("text")
@@ -76,8 +77,8 @@ def check(args):
     """Wrong usage that one argument alone does not show."""
     if args.hidden_dim % args.num_heads:
         args.usage(f"--num-heads must divide --hidden-dim, got {args.num_heads} and {args.hidden_dim}")
-    if args.resume and args.force:
-        args.usage("--resume goes on with a run and --force replaces it: one of them")
+    if not args.files and args.valid_fraction != args.defaults("valid_fraction"):
+        args.usage("--valid-fraction needs a FILE: the built-in text has its own validation part")
     if args.resume:
         given = [name for name, value in settings_of(args).items()
                  if name not in BUDGETS and value != args.defaults(name)]
@@ -87,28 +88,27 @@ def check(args):
 
 
 def draw_curves(run_folder):
-    """The curves as curves.png in the run folder, where the extra [plot] is installed."""
-    if importlib.util.find_spec("matplotlib") is not None:
-        from tinyllm.training.plot import plot_run
+    """The curves as curves.png in the run folder, where the extra [plot] is installed; never an error."""
+    if importlib.util.find_spec("matplotlib") is None:
+        return
+    from tinyllm.training.plot import plot_run
+    try:
         print(f"tinyllm: the curves are in {plot_run(run_folder)}", file=sys.stderr)
+    except (OSError, RuntimeError, ValueError) as error:
+        print(f"tinyllm: the curves could not be drawn: {error}", file=sys.stderr)
 
 
 def run(args):
     check(args)
     from tinyllm.tasks import lm
-    from tinyllm.training.loop import Interrupted, NonFinite
     settings = settings_of(args)
     if not args.resume and not any(settings[name] for name in BUDGETS):
         settings["minutes"] = 10.0
-    try:
-        result = lm.pretrain(args.out, settings, resume=args.resume, force=args.force)
-    except (Interrupted, NonFinite) as stop:
-        print(f"tinyllm: {stop}", file=sys.stderr)
-        return 130 if isinstance(stop, Interrupted) else 1
-    draw_curves(args.out)
+    result = lm.pretrain(args.out, settings, resume=args.resume, force=args.force)
     if args.json:
         print_json(result)
     else:
         print(f"{result['run']}: {result['steps']} steps in {result['seconds']:.0f} s"
               + (f", validation {result['nats_per_char']:.4f} nats per character" if "nats_per_char" in result else ""))
+    draw_curves(args.out)
     return 0
