@@ -8,6 +8,7 @@ import os
 import sys
 
 from tinyllm.cli import demo, doctor, evaluate, generate, gradcheck, pretrain
+from tinyllm.cli.arguments import Defaults
 
 VERBS = {
     "demo": (demo, "pretrain on the built-in text, generate, and say what to try next, in about three minutes"),
@@ -27,7 +28,7 @@ def parser():
     verbs = top.add_subparsers(dest="verb", metavar="VERB")
     for name, (module, text) in VERBS.items():
         sub = verbs.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".",
-                               formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+                               formatter_class=Defaults)
         module.add_arguments(sub)
         sub.set_defaults(run=module.run, usage=sub.error, defaults=sub.get_default)
     return top

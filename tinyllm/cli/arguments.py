@@ -3,6 +3,13 @@ import argparse
 import math
 
 
+class Defaults(argparse.ArgumentDefaultsHelpFormatter):
+    """Help that shows the defaults that there are."""
+
+    def _get_help_string(self, action):
+        return action.help if action.default in (None, False, ()) else super()._get_help_string(action)
+
+
 def number(kind, least=None, most=None, above=None, below=None):
     """A converter for argparse: a number within bounds, or a sentence that says which bounds."""
     def convert(text):

@@ -4,6 +4,7 @@ from pathlib import Path
 from tinyllm.cli.arguments import add_json, number, print_json
 
 PROMPT = "The "
+SIZES = {"hidden_dim": 256, "num_heads": 4, "dropout": 0.1, "lr": 5e-3}  # a small model: there is little time
 
 
 def add_arguments(parser):
@@ -26,8 +27,6 @@ def run(args):
     import sys
 
     import tinyllm
-    from tinyllm.cli import parser
-    from tinyllm.cli.pretrain import settings_of
     from tinyllm.data.builtin import documentation
     from tinyllm.metrics.ngram import ngram_score
     from tinyllm.tasks import lm
@@ -42,10 +41,7 @@ def run(args):
     say(f"The text: Python's own documentation, {len(train):,} characters to learn from, {len(held_out):,} held out.")
     say(f"The bar: counting four characters at a time predicts the held-out part with {bar:.2f} nats a character.")
     say(f"Now a GRU with attention learns for {args.minutes:g} minutes.\n")
-    settings = settings_of(parser().parse_args([
-        "pretrain", "--out", str(out), "--minutes", str(args.minutes), "--seed", str(args.seed),
-        "--hidden-dim", "256", "--num-heads", "4", "--dropout", "0.1", "--lr", "0.004"]))
-    result = lm.pretrain(out, settings)
+    result = lm.pretrain(out, {"minutes": args.minutes, "seed": args.seed, **SIZES})
     losses = [(line["step"], line["nats_per_char"]) for line in RunFolder.open(out).read_log()]
     say("\nHeld-out nats a character: " + ", ".join(f"{loss:.2f} (step {step})" for step, loss in losses))
     reached = result["nats_per_char"]

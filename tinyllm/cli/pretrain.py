@@ -3,39 +3,40 @@ import importlib.util
 import sys
 
 from tinyllm.cli.arguments import add_json, count, fraction, number, print_json
+from tinyllm.tasks.settings import BUDGETS, PRETRAIN
 
 
 def add_arguments(parser):
-    parser.add_argument("files", nargs="*", default=[], metavar="FILE",
+    parser.add_argument("files", nargs="*", metavar="FILE",
                         help="UTF-8 text, .gz too; several are read one after the other; none: the built-in text")
     parser.add_argument("--out", required=True, metavar="RUN", help="the run folder to make")
     parser.add_argument("--resume", action="store_true",
                         help="go on with the run in RUN from its last checkpoint, with its own arguments")
     parser.add_argument("--force", action="store_true",
-                        help="replace the run in RUN (with --resume: go on with it); train even where the memory seems too small")
-    parser.add_argument("--errors", choices=["strict", "replace"], default="strict",
+                        help="replace the run in RUN (not with --resume); train even where the memory seems small")
+    parser.add_argument("--errors", choices=["strict", "replace"],
                         help="what to do with bytes that are not UTF-8")
     valid = parser.add_mutually_exclusive_group()
     valid.add_argument("--valid", metavar="FILE", help="validation text")
-    valid.add_argument("--valid-fraction", type=fraction, default=0.1, metavar="F",
+    valid.add_argument("--valid-fraction", type=fraction, metavar="F",
                        help="the last part of the text, by position, is validation (0: none); the built-in text "
                             "has its own")
     add_json(parser)
 
     text = parser.add_argument_group("text")
-    text.add_argument("--tokenizer", choices=["char", "word", "bpe"], default="char", help="what a token is")
+    text.add_argument("--tokenizer", choices=["char", "word", "bpe"], help="what a token is")
     text.add_argument("--vocab-size", type=count, metavar="V",
                       help="how many tokens; char: all characters, word: 20000 at most, bpe: 4096 unless given")
 
     model = parser.add_argument_group("model")
-    model.add_argument("--cell", choices=["gru", "lstm", "rnn"], default="gru", help="the recurrent layers' cell")
-    model.add_argument("--embed-dim", type=count, default=128, metavar="E", help="size of an embedding")
-    model.add_argument("--hidden-dim", type=count, default=512, metavar="H", help="size of a recurrent state")
-    model.add_argument("--num-layers", type=count, default=1, metavar="N", help="recurrent layers")
-    model.add_argument("--num-attention-layers", type=number(int, least=0), default=1, metavar="N",
+    model.add_argument("--cell", choices=["gru", "lstm", "rnn"], help="the recurrent layers' cell")
+    model.add_argument("--embed-dim", type=count, metavar="E", help="size of an embedding")
+    model.add_argument("--hidden-dim", type=count, metavar="H", help="size of a recurrent state")
+    model.add_argument("--num-layers", type=count, metavar="N", help="recurrent layers")
+    model.add_argument("--num-attention-layers", type=number(int, least=0), metavar="N",
                        help="attention layers on top of them")
-    model.add_argument("--num-heads", type=count, default=8, metavar="N", help="heads of each attention layer")
-    model.add_argument("--dropout", type=fraction, default=0.2, metavar="P", help="share of numbers dropped")
+    model.add_argument("--num-heads", type=count, metavar="N", help="heads of each attention layer")
+    model.add_argument("--dropout", type=fraction, metavar="P", help="share of numbers dropped")
     model.add_argument("--tie-weights", action="store_true", help="the output layer uses the embedding's matrix")
 
     training = parser.add_argument_group("training")
@@ -44,33 +45,30 @@ def add_arguments(parser):
     budget.add_argument("--epochs", type=count, metavar="N", help="or so often over the text")
     budget.add_argument("--minutes", type=number(float, above=0), metavar="M",
                         help="or so long (10 where no budget is given)")
-    training.add_argument("--batch-size", type=count, default=32, metavar="B", help="texts side by side")
-    training.add_argument("--seq-len", type=count, default=128, metavar="T", help="tokens of each in a step")
+    training.add_argument("--batch-size", type=count, metavar="B", help="texts side by side")
+    training.add_argument("--seq-len", type=count, metavar="T", help="tokens of each in a step")
     training.add_argument("--shuffle", action="store_true",
                           help="windows in random order, each from an empty state, instead of carrying the state on")
-    training.add_argument("--accumulate", type=count, default=1, metavar="N", help="batches whose gradients add up")
-    training.add_argument("--lr", type=number(float, above=0), default=2e-3, help="learning rate at its highest")
-    training.add_argument("--warmup", type=fraction, default=0.02, metavar="F", help="share of the budget to reach it")
-    training.add_argument("--weight-decay", type=number(float, least=0), default=0.01, help="of AdamW")
-    training.add_argument("--clip", type=number(float, above=0), default=1.0, metavar="NORM",
+    training.add_argument("--accumulate", type=count, metavar="N", help="batches whose gradients add up")
+    training.add_argument("--lr", type=number(float, above=0), help="learning rate at its highest")
+    training.add_argument("--warmup", type=fraction, metavar="F", help="share of the budget to reach it")
+    training.add_argument("--weight-decay", type=number(float, least=0), help="of AdamW")
+    training.add_argument("--clip", type=number(float, above=0), metavar="NORM",
                           help="longest gradient over all parameters")
-    training.add_argument("--average", type=fraction, default=0.0, metavar="DECAY",
+    training.add_argument("--average", type=fraction, metavar="DECAY",
                           help="keep a moving average of the weights with this decay and use it (0: none)")
     training.add_argument("--patience", type=count, metavar="N",
                           help="stop after so many validations without a better one")
     training.add_argument("--evaluate-every", type=count, metavar="STEPS",
                           help="validate and save so often (else as often as costs little)")
-    training.add_argument("--seed", type=number(int, least=0), default=0,
+    training.add_argument("--seed", type=number(int, least=0),
                           help="of weights, batches and dropout: the same seed, the same run")
-
-
-NOT_SETTINGS = ("verb", "run", "usage", "version", "out", "resume", "force", "json", "defaults")
-BUDGETS = ("steps", "epochs", "minutes")
+    parser.set_defaults(**PRETRAIN)
 
 
 def settings_of(args):
-    """What the run folder keeps of the arguments: everything that decides what the training computes."""
-    return {name: value for name, value in vars(args).items() if name not in NOT_SETTINGS}
+    """The arguments that decide what the training computes."""
+    return {name: getattr(args, name) for name in PRETRAIN}
 
 
 def check(args):
@@ -101,10 +99,7 @@ def draw_curves(run_folder):
 def run(args):
     check(args)
     from tinyllm.tasks import lm
-    settings = settings_of(args)
-    if not args.resume and not any(settings[name] for name in BUDGETS):
-        settings["minutes"] = 10.0
-    result = lm.pretrain(args.out, settings, resume=args.resume, force=args.force)
+    result = lm.pretrain(args.out, settings_of(args), resume=args.resume, force=args.force)
     if args.json:
         print_json(result)
     else:

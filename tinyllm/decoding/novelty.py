@@ -22,7 +22,8 @@ def _pieces(text, size, unit):
 def novel_share(generated, training, size=20, unit="character"):
     """The share of the pieces of `generated` that stand nowhere in `training`, in 0..1; None without a piece.
 
-    generated, training  str
+    generated            str, or several: no piece spans two of them
+    training             str
     size                 characters or words in a piece, at least 1
     unit                 "character" or "word"
 
@@ -32,7 +33,8 @@ def novel_share(generated, training, size=20, unit="character"):
         raise ValueError(f"novel_share: unit must be character or word, got {unit!r}")
     if size < 1:
         raise ValueError(f"novel_share: size must be at least 1, got {size}")
-    pieces = list(_pieces(generated, size, unit))
+    texts = [generated] if isinstance(generated, str) else generated
+    pieces = [piece for text in texts for piece in _pieces(text, size, unit)]
     if not pieces:
         return None
     known = set(pieces).intersection(_pieces(training, size, unit))  # no larger than what was generated

@@ -12,11 +12,13 @@ from tinyllm.decoding.novelty import novel_share
 from tinyllm.metrics.perplexity import TextScore
 from tinyllm.models import LanguageModel
 from tinyllm.ops.cross_entropy import IGNORE
+from tinyllm.tasks.settings import BUDGETS, complete
 from tinyllm.text.vocabulary import BOS, EOS, PAD, UNK
 
 MODEL = ("embed_dim", "hidden_dim", "num_layers", "num_attention_layers", "num_heads", "cell", "dropout", "tie_weights")
 RUN_IN = 256  # tokens that a row of the scoring reads before the first one that counts
 BETAS = (0.9, 0.99)  # a second moment that follows: runs here are thousands of steps, not millions
+LOOKED_THROUGH = 20_000_000  # characters of training text that novel_share looks through: seconds
 SPECIAL = (PAD, UNK, BOS, EOS)  # never written: plain text holds none of them
 WORDS = 20_000  # a word vocabulary where no size is given: at most so many
 
@@ -89,15 +91,15 @@ class Pretraining:
 
 def read(settings):
     """Training text and validation text (None where there is none) as the settings of pretrain say."""
-    errors = settings.get("errors", "strict")
-    if not settings.get("files"):
+    errors = settings["errors"]
+    if not settings["files"]:
         from tinyllm.data.builtin import documentation
         train, valid = documentation()
     else:
         train = "".join(readers.read_text(file, errors) for file in settings["files"])
-        cut = len(train) - int(len(train) * settings.get("valid_fraction", 0.0))
+        cut = len(train) - int(len(train) * settings["valid_fraction"])
         train, valid = train[:cut], train[cut:] or None
-    if settings.get("valid"):
+    if settings["valid"]:
         train, valid = train + (valid or ""), readers.read_text(settings["valid"], errors)
     return train, valid
 
@@ -111,8 +113,8 @@ def make_tokenizer(text, kind, vocab_size=None):
     return tokenizer
 
 
-def pretrain(out, settings, *, resume=False, force=False, progress=None):
-    """Train a language model as the settings (the arguments of `tinyllm pretrain`) say, in the run folder `out`.
+def pretrain(out, settings=None, *, resume=False, force=False, progress=None):
+    """Train a language model as the settings (names and defaults: tasks/settings.py) say, in the run folder `out`.
 
     resume  go on with the run in `out`: of the settings only a budget counts, the others are those it was started with
     force   replace a run in `out`, and train even where the memory seems too small
@@ -125,11 +127,13 @@ def pretrain(out, settings, *, resume=False, force=False, progress=None):
     from tinyllm.training.run_folder import RunFolder
 
     run = RunFolder.open(out) if resume else None
-    if run is not None:
-        budget = {name: settings.get(name) for name in ("steps", "epochs", "minutes")}
-        settings = {**run.config["training"], **(budget if any(budget.values()) else {})}
+    if run is None:
+        settings = complete(settings or {})
+    else:  # without a budget now, with the one that the trainer file has
+        settings = {**run.config["training"], **{name: (settings or {}).get(name) for name in BUDGETS}}
     train_text, valid_text = read(settings)
-    data = {"sha256": _sha256(train_text), "train_chars": len(train_text), "valid_chars": len(valid_text or "")}
+    data = {"sha256": _sha256(train_text), "train_chars": len(train_text),
+            "valid_sha256": _sha256(valid_text or ""), "valid_chars": len(valid_text or "")}
     seeds = np.random.SeedSequence(settings["seed"]).spawn(2)
     if run is None:
         tokenizer = make_tokenizer(train_text, settings["tokenizer"], settings["vocab_size"])
@@ -142,18 +146,17 @@ def pretrain(out, settings, *, resume=False, force=False, progress=None):
     memory.check_fits(memory.estimate(config, settings, tokens=len(ids)), force=force)
     model = LanguageModel(**config, rng=np.random.default_rng(seeds[0]))
     kind = ShuffledWindows if settings["shuffle"] else ContiguousBatches
-    batches = kind(ids, settings["batch_size"], settings["seq_len"],
-                   rng=np.random.default_rng(seeds[1]))
+    batches = kind(ids, settings["batch_size"], settings["seq_len"], rng=np.random.default_rng(seeds[1]))
     task = Pretraining(model, batches, settings["seq_len"],
                        tokenizer.encode(valid_text) if valid_text else None, len(valid_text or ""))
+    optimizer = optim.AdamW(_decayed(model, settings["weight_decay"]), lr=settings["lr"], betas=BETAS)
+    options = loop.TrainingOptions.of(settings)
     if run is None:
         absolute = {**settings, "files": [str(Path(file).resolve()) for file in settings["files"]],
                     "valid": str(Path(settings["valid"]).resolve()) if settings["valid"] else None}
         run = RunFolder.create(out, {"format": 1, "tinyllm": __version__, "task": "lm", "model": config,
                                      "training": absolute, "data": data}, tokenizer.to_json(), force=force)
-    optimizer = optim.AdamW(_decayed(model, settings["weight_decay"]), lr=settings["lr"], betas=BETAS)
-    result = loop.train(task, optimizer, run, loop.TrainingOptions.of(settings),
-                        progress=progress or Progress(), resume=resume)
+    result = loop.train(task, optimizer, run, options, progress=progress or Progress(), resume=resume)
     return {"run": str(out), **result}
 
 
@@ -222,8 +225,10 @@ class TrainedLanguageModel:
     def novel_share(self, texts):
         """The share of the texts' pieces (20 characters, or 5 words) that stand nowhere in the training text, 0..1.
 
-        None where the training text is not where it was, or the texts are shorter than a piece.
+        None where the training text is not where it was or too long to look through, or the texts are too short.
         """
+        if self.config["data"]["train_chars"] > LOOKED_THROUGH:
+            return None
         try:
             training, _ = read(self.config["training"])
         except (OSError, ValueError):
@@ -231,7 +236,7 @@ class TrainedLanguageModel:
         if _sha256(training) != self.config["data"]["sha256"]:
             return None
         words = self.config["training"]["tokenizer"] == "word"
-        return novel_share("\n".join(texts), training, size=5 if words else 20, unit="word" if words else "character")
+        return novel_share(texts, training, size=5 if words else 20, unit="word" if words else "character")
 
     @property
     def piece(self):
