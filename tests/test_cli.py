@@ -63,10 +63,21 @@ def test_generate_evaluate(trained, capsys):
     assert f"{scores['nats_per_char']:.4f}" in capsys.readouterr().out
 
 
-def test_an_unseen_character_in_a_prompt_is_named(trained, capsys):
-    assert main(["generate", "run", "Q?", "--max-tokens", "2"]) == 0
-    err = capsys.readouterr().err
-    assert "the prompt has 'Q'" in err and "the prompt has '?'" in err
+@pytest.mark.parametrize("json", [[], ["--json"]])
+def test_an_unseen_character_in_a_prompt_is_named(trained, capsys, json):
+    capsys.readouterr()
+    assert main(["generate", "run", "she Q?", "--max-tokens", "2", *json]) == 1
+    assert capsys.readouterr() == ("", "tinyllm: generate: the tokenizer never saw 'Q', '?' of the prompt\n")
+
+
+def test_demo(folder, capsys):
+    assert main(["demo", "--minutes", "0.02", "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert {"bar", "text", "novel_share", "nats_per_char"} <= set(result)
+    assert (folder / "tinyllm-demo" / "model.safetensors").exists()
+    assert main(["demo", "--minutes", "0.02"]) == 0
+    out = capsys.readouterr().out
+    assert "The bar was" in out and "tinyllm-demo-2" in out
 
 
 def test_gradcheck_says_which_and_how_exact(capsys):

@@ -53,3 +53,9 @@ def test_a_megabyte_takes_no_time(rng):
 def test_wrong_input_is_named(wrong, message):
     with pytest.raises(ValueError, match=message):
         novel_share("a", "b", **wrong)
+
+
+def test_no_piece_spans_two_texts():
+    copied = "0123456789" * 4
+    assert novel_share([copied, copied], copied) == 0
+    assert novel_share(copied[5:] + copied[3:], copied) > 0

@@ -15,8 +15,6 @@ def add_arguments(parser):
 def run(args):
     import tinyllm
     model = tinyllm.load(args.run_folder)
-    for text in model.unknown(args.prompt):
-        print(f"tinyllm: the prompt has {text!r}, which stands nowhere in the training text", file=sys.stderr)
     choice = {name: getattr(args, name) for name in (
         "max_tokens", "temperature", "top_k", "top_p", "repetition_penalty")}
     if args.json:
@@ -26,9 +24,9 @@ def run(args):
         return 0
     texts = []
     for number in range(args.num_samples):
-        pieces = []
+        pieces, coming = [], model.stream(args.prompt, seed=args.seed + number, **choice)
         print(args.prompt, end="", flush=True)
-        for piece in model.stream(args.prompt, seed=args.seed + number, **choice):
+        for piece in coming:
             pieces.append(piece)
             print(piece, end="", flush=True)
         print("\n" if number + 1 < args.num_samples else "")

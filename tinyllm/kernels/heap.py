@@ -8,7 +8,7 @@ import ctypes
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
 LARGEST = 32 << 20  # bytes: glibc takes no larger threshold; larger arrays come from the system as before
-KEPT = 2**31 - 1  # bytes at the end of the heap that are not given back
+KEPT = 1 << 30  # bytes at the end of the heap that are not given back
 
 
 def keep_freed_memory():

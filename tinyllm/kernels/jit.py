@@ -27,6 +27,7 @@ from llvmlite.binding import Linkage
 from numba.core import event, sigutils
 from numba.core.caching import FunctionCache
 from numba.core.codegen import CPUCodeLibrary
+from numba.core.compiler_lock import global_compiler_lock
 
 FASTMATH = {"contract", "reassoc", "nsz", "arcp"}
 PACKAGE = Path(__file__).resolve().parent.parent
@@ -118,8 +119,19 @@ def _own_copies():
         CPUCodeLibrary._optimize_final_module = optimize
 
 
+def _with_own_copies(compile_):
+    """The compile method of a kernel that has no cache."""
+    def compile_own(sig):
+        with global_compiler_lock, _own_copies():
+            return compile_(sig)
+    return compile_own
+
+
 class _Cache(FunctionCache):
-    """Numba's cache of a kernel, which compiles what it does not hold with copies of its own."""
+    """Numba's cache of a kernel, which compiles what it does not hold with copies of its own.
+
+    Numba asks it while it holds the lock of its compiler, so no other thread compiles meanwhile.
+    """
 
     def __init__(self, dispatcher):
         super().__init__(dispatcher.py_func)
@@ -149,6 +161,8 @@ def jit(function=None, *, parallel=False, **options):
         dispatcher = numba.njit(parallel=parallel, **options)(function)
         if folder is not None:
             dispatcher._cache = _Cache(dispatcher)
+        else:
+            dispatcher.compile = _with_own_copies(dispatcher.compile)
         return dispatcher
     finally:
         numba.config.CACHE_DIR = before

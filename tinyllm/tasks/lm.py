@@ -185,22 +185,25 @@ class TrainedLanguageModel:
         self.model, self.tokenizer, self.config = model, tokenizer, config
         self.seq_len = config["training"]["seq_len"]
 
-    def unknown(self, text):
-        """The distinct characters of the text that the tokenizer never saw."""
-        return self.tokenizer.unknown(text)
-
-    def _tokens(self, prompt, rows, max_tokens, seed, choice):
-        """An iterator over arrays (rows,) of ids after BOS and the prompt."""
-        ids = np.concatenate([[BOS], self.tokenizer.encode(prompt)])
-        return self.model.stream(np.repeat(ids[None], rows, axis=0), max_tokens=max_tokens, context=self.seq_len,
-                                 banned=SPECIAL, rng=np.random.default_rng(seed), **choice)
-
     def stream(self, prompt="", *, max_tokens=300, temperature=0.8, top_k=None, top_p=None, repetition_penalty=1.0,
                seed=0):
-        """An iterator over pieces of the text that follows the prompt: whole characters, as they come."""
-        choice = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "repetition_penalty": repetition_penalty}
+        """An iterator over pieces of the text that follows the prompt: whole characters, as they come.
+
+        Raises ValueError for a prompt with characters (or words) that the tokenizer never saw and for wrong values,
+        before anything is written.
+        """
+        if unknown := self.tokenizer.unknown(prompt):
+            raise ValueError(f"generate: the tokenizer never saw {', '.join(map(repr, unknown))} of the prompt")
+        ids = np.concatenate([[BOS], self.tokenizer.encode(prompt)])
+        return self._pieces(self.model.stream(
+            ids[None], max_tokens=max_tokens, temperature=temperature, top_k=top_k, top_p=top_p,
+            repetition_penalty=repetition_penalty, context=self.seq_len, banned=SPECIAL,
+            rng=np.random.default_rng(seed)))
+
+    def _pieces(self, tokens):
+        """The text of tokens (1,), as soon as it is whole characters."""
         decoder = self.tokenizer.decoder()
-        for ids in self._tokens(prompt, 1, max_tokens, seed, choice):
+        for ids in tokens:
             if piece := decoder.feed(int(ids[0])):
                 yield piece
         if piece := decoder.finish():

@@ -86,7 +86,21 @@ def estimate(config, settings, tokens=0):
 
 
 def available_bytes():
-    """Memory that can be taken without swapping, or None where the system does not say."""
+    """Memory that can be taken without swapping, in this container too, or None where the system does not say."""
+    free = [number for number in (_system_bytes(), _container_bytes()) if number is not None]
+    return min(free, default=None)
+
+
+def _container_bytes():
+    """What the control group (version 2) of a container still allows, or None."""
+    try:
+        limit, used = (Path(f"/sys/fs/cgroup/memory.{name}").read_text("ascii") for name in ("max", "current"))
+        return None if limit.strip() == "max" else max(0, int(limit) - int(used))
+    except (OSError, ValueError):
+        return None
+
+
+def _system_bytes():
     try:
         for line in Path("/proc/meminfo").read_text("ascii").splitlines():
             if line.startswith("MemAvailable:"):
