@@ -29,3 +29,17 @@ def test_the_tree_names_every_file():
     missing = [path for path in sorted(ROOT.glob("tinyllm/**/*.py"))
                if path.name not in ("__init__.py", "__main__.py") and path.name not in README]
     assert not missing
+
+
+def test_nothing_is_left_to_be_filled_in():
+    assert not re.search(r"^[A-Z]{4,}$|TODO", README, re.MULTILINE)
+
+
+def test_every_option_it_names_exists():
+    from tinyllm.cli import parser
+    known = {option for verb in parser()._subparsers._group_actions[0].choices.values()
+             for action in verb._actions for option in action.option_strings}
+    for block in blocks("sh"):
+        for line in block.split("\n"):
+            if line.lstrip().startswith("tinyllm"):
+                assert set(re.findall(r"--[a-z-]+", line.split("#")[0])) <= known, line
