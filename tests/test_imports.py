@@ -9,8 +9,8 @@ from tests.process import ROOT, run_python
 from tinyllm.ops import COMPOSITES
 
 ORDER = [
-    "lazy", "shapes", "autograd", "kernels", "ops", "gradcheck", "nn", "optim", "text", "metrics", "decoding",
-    "models", "cases", "data", "training", "tasks", "cli", "__main__"]
+    "lazy", "shapes", "checked_json", "autograd", "kernels", "ops", "gradcheck", "nn", "optim", "text", "metrics",
+    "decoding", "models", "cases", "data", "training", "tasks", "cli", "__main__"]
 FILES = sorted(path.relative_to(ROOT) for path in (ROOT / "tinyllm").rglob("*.py"))
 
 

@@ -53,9 +53,11 @@ def test_merges_may_be_written_as_text():
 
 
 @pytest.mark.parametrize("data, message", [
-    ([], "must be a JSON object, got \\[\\]"),
+    ([], "must hold a JSON object, got list"),
     ({}, "type must be one of char, word, bpe, got nothing"),
     ({"type": "morse"}, "type must be one of char, word, bpe, got 'morse'"),
+    ({"type": "bpe"}, "model must be an object, got nothing"),
+    ({"type": "bpe", "model": [1]}, "model must be an object, got \\[1\\]"),
     ({"type": ["char"]}, "type must be one of char, word, bpe, got \\['char'\\]"),
     ({"model": {"type": "Unigram"}}, "type must be one of char, word, bpe, got nothing"),
     (changed(CHAR, "format", to=2), "format must be 1, the newest this version knows, got 2"),
@@ -103,13 +105,14 @@ def test_what_is_wrong_with_a_file_is_named(data, message, tmp_path):
 
 
 @pytest.mark.parametrize("content, message", [
-    (b"", "tokenizer: must be JSON, got: Expecting value"),
-    (b'{"type": "char"', "tokenizer: must be JSON, got: Expecting ',' delimiter"),
-    (b'{"type": "char", "type": "word"}', "tokenizer: must be JSON, got: key 'type' occurs twice"),
-    (b"[" * 100_000, "tokenizer: must be JSON, got lists or objects nested too deep"),
-    (b'{"a":' + b"[" * 100_000, "tokenizer: must be JSON, got lists or objects nested too deep"),
-    (b"1" * 5000, "tokenizer: must be JSON, got: Exceeds the limit"),
-    (b"[]", r"tokenizer: must be a JSON object, got \[\]"),
+    (b"", r"tokenizer: not valid JSON \(Expecting value"),
+    (b'{"type": "char"', r"tokenizer: not valid JSON \(Expecting ',' delimiter"),
+    (b'{"type": "char", "type": "word"}', r"tokenizer: not valid JSON \(key 'type' stands twice"),
+    (b"[" * 100_000, "tokenizer: JSON nested deeper than 32 levels"),
+    (b'{"a":' + b"[" * 100_000, "tokenizer: JSON nested deeper than 32 levels"),
+    (b'{"type": NaN}', r"tokenizer: not valid JSON \('NaN' is no finite number"),
+    (b"1" * 5000, r"tokenizer: not valid JSON \(Exceeds the limit"),
+    (b"[]", "tokenizer: must hold a JSON object, got list"),
     (b'{"type": "\xff"}', "tokenizer must be UTF-8, got byte 0xff at offset 10"),
 ])
 def test_a_file_that_is_no_json_is_named(content, message, tmp_path):
@@ -127,9 +130,9 @@ def test_a_tokenizer_of_another_type_is_named(tmp_path):
 
 
 def test_content_that_is_no_object_is_not_taken_for_a_path():
-    with pytest.raises(ValueError, match=r"^tokenizer: must be a JSON object, got \[\]$"):
+    with pytest.raises(ValueError, match="^tokenizer: must hold a JSON object, got list$"):
         tokenizer_from_json("[]")
-    with pytest.raises(ValueError, match="^tokenizer: must be JSON, got: Expecting value"):
+    with pytest.raises(ValueError, match=r"^tokenizer: not valid JSON \(Expecting value"):
         tokenizer_from_json("")
 
 

@@ -276,7 +276,7 @@ def test_what_is_missing_is_named(run, tmp_path):
     ('{"format": 1, "task": "lm", "model": {"x": 1e999}}', "'1e999' is no finite number"),
     ('{"format": "1", "task": "lm", "model": {}}', "format must be 1 or more, got '1'"),
     ('{"format": 2, "task": "lm", "model": {}}', "newer tinyllm"),
-    ('{"format": 1, "task": null, "model": {}}', "task must be a string, got None"),
+    ('{"format": 1, "task": null, "model": {}}', "task must be a string, got nothing"),
     ('{"format": 1, "task": "lm", "model": 0}', "model must be an object, got 0"),
     ('{"format": 1, "task": "lm", "model": ' + "[" * 99999 + "]" * 99999 + "}", "nested deeper than 32"),
     ('{"format": 1, "task": "lm", "model": {"x": ' + "9" * 9999 + "}}", "not valid JSON"),

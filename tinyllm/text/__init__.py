@@ -1,9 +1,10 @@
 """str -> ids -> str: characters, words, byte-level BPE."""
 from pathlib import Path
 
+from tinyllm.checked_json import brief
 from tinyllm.text.bpe import BPETokenizer
 from tinyllm.text.char import CharTokenizer
-from tinyllm.text.vocabulary import BOS, EOS, PAD, SPECIAL_TOKENS, UNK, brief, file_type, parse, read
+from tinyllm.text.vocabulary import BOS, EOS, PAD, SPECIAL_TOKENS, UNK, file_type, parse, read
 from tinyllm.text.word import WordTokenizer
 
 __all__ = ["PAD", "UNK", "BOS", "EOS", "SPECIAL_TOKENS", "CharTokenizer", "WordTokenizer", "BPETokenizer",

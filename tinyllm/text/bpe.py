@@ -30,10 +30,10 @@ from itertools import chain
 import numpy as np
 import regex
 
+from tinyllm.checked_json import brief
 from tinyllm.text.merges import apply_merges, learn_merges
 from tinyllm.text.vocabulary import (
-    SPECIAL_TOKENS, Tokenizer, brief, checked_id, checked_ids, checked_text, checked_texts,
-    checked_vocab_size, pieces)
+    SPECIAL_TOKENS, Tokenizer, checked_id, checked_ids, checked_text, checked_texts, checked_vocab_size, pieces)
 
 PATTERN = regex.compile(
     r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+")
@@ -167,7 +167,9 @@ class BPETokenizer(Tokenizer):
 
         Raises ValueError for a setting under which the library would encode otherwise than we do.
         """
-        model, pre_tokenizer = data["model"], data.get("pre_tokenizer")
+        model, pre_tokenizer = data.get("model"), data.get("pre_tokenizer")
+        if not isinstance(model, dict):
+            raise ValueError(f"tokenizer: model must be an object, got {brief(model)}")
         for name, expected in MODEL.items():
             if model.get(name, expected) != expected:
                 raise ValueError(f"tokenizer: model.{name} must be {json.dumps(expected)}, "

@@ -8,10 +8,12 @@ So "<pad>" in a text is five characters like any other, and comes back as it was
 """
 import json
 import operator
-import reprlib
 from pathlib import Path
 
 import numpy as np
+
+from tinyllm import checked_json
+from tinyllm.checked_json import brief
 
 PAD, UNK, BOS, EOS = 0, 1, 2, 3
 SPECIAL_TOKENS = ("<pad>", "<unk>", "<bos>", "<eos>")  # their names in files, in the order of their ids
@@ -208,32 +210,9 @@ def pieces(text, pattern):
         start = end
 
 
-def brief(value):
-    """A value of a file for a message: its beginning alone, however large it is."""
-    return "nothing" if value is None else reprlib.repr(value)
-
-
-def _distinct(pairs):
-    """A JSON object as a dict; a key that occurs twice is an error, since only the last would be seen."""
-    result = {}
-    for key, value in pairs:
-        if key in result:
-            raise ValueError(f"key {brief(key)} occurs twice")
-        result[key] = value
-    return result
-
-
 def parse(text):
     """The object of a tokenizer file's text.  Raises ValueError where it is not JSON or no object."""
-    try:
-        data = json.loads(text, object_pairs_hook=_distinct)
-    except RecursionError:
-        raise ValueError("tokenizer: must be JSON, got lists or objects nested too deep") from None
-    except ValueError as error:
-        raise ValueError(f"tokenizer: must be JSON, got: {error}") from None
-    if not isinstance(data, dict):
-        raise ValueError(f"tokenizer: must be a JSON object, got {brief(data)}")
-    return data
+    return checked_json.parse(text.encode("utf-8", "surrogatepass"), "tokenizer")
 
 
 def file_type(data):

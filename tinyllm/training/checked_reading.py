@@ -1,24 +1,16 @@
 """Files from outside, read as if an enemy had written them: nothing is believed before it is bounded.
 
-Only regular files are opened (a pipe would block, a device never ends).  JSON is bounded in size and depth
-before it is parsed; a key that stands twice, NaN, and a number too large for a float are errors, because two
-readers could take them to mean different things.
+Only regular files are opened (a pipe would block, a device never ends), and no more is read than was bounded.
+What JSON may hold: checked_json.py.
 """
-import itertools
 import json
-import math
 import os
-import re
 import stat
 
 import numpy as np
 
+from tinyllm import checked_json
 from tinyllm.training.atomic_writing import RunFolderError
-
-MAX_DEPTH = 32
-_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
-_STEP = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
-_NO_BRACKET = bytes(set(range(256)) - set(_STEP))
 
 
 def open_file(path):
@@ -57,16 +49,10 @@ def read_exactly(file, size, path):
 
 def parse_json(data, name):
     """The object (a dict) that these bytes of JSON hold; name is what an error message begins with."""
-    if _depth(data) > MAX_DEPTH:
-        raise RunFolderError(f"{name}: JSON nested deeper than {MAX_DEPTH} levels")
     try:
-        value = json.loads(data.decode("utf-8"), object_pairs_hook=_unique, parse_float=_finite,
-                           parse_constant=_finite)
+        return checked_json.parse(data, name)
     except ValueError as error:
-        raise RunFolderError(f"{name}: not valid JSON ({error})") from None
-    if not isinstance(value, dict):
-        raise RunFolderError(f"{name}: must hold a JSON object, got {type(value).__name__}")
-    return value
+        raise RunFolderError(str(error)) from None
 
 
 def dump_json(value, name, indent=None):
@@ -77,34 +63,6 @@ def dump_json(value, name, indent=None):
         raise RunFolderError(f"{name}: cannot be stored as JSON ({error})") from None
     parse_json(text.encode(), name)  # what is written can be read
     return text
-
-
-def short(value):
-    """A value from a file, fit for an error message: on one line, at most 60 characters."""
-    text = ascii(value)
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
-def _depth(data):
-    """How deep the brackets of JSON text nest; those inside strings do not count."""
-    brackets = _STRING.sub(b"", data).translate(None, _NO_BRACKET)
-    return max(itertools.accumulate(map(_STEP.__getitem__, brackets)), default=0)
-
-
-def _unique(pairs):
-    value = dict(pairs)
-    if len(value) < len(pairs):
-        seen = set()
-        twice = next(key for key, _ in pairs if key in seen or seen.add(key))
-        raise ValueError(f"key {short(twice)} stands twice")
-    return value
-
-
-def _finite(text):
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError(f"{short(text)} is no finite number")
-    return number
 
 
 def _plain(value):

@@ -32,9 +32,10 @@ import os
 import stat
 from pathlib import Path
 
+from tinyllm.checked_json import brief
 from tinyllm.training.atomic_writing import (RunFolderError, kept_name, replace_files, sync_folder,
                                              temporary_name)
-from tinyllm.training.checked_reading import dump_json, parse_json, read_file, short
+from tinyllm.training.checked_reading import dump_json, parse_json, read_file
 from tinyllm.training.metrics_log import MetricsLog
 from tinyllm.training.safe_tensors import encode, read_metadata, read_tensors
 
@@ -224,13 +225,13 @@ def _check_config(config, name):
     version = config.get("format")
     if type(version) is not int or version < 1:
         raise RunFolderError(f"{name}: not the configuration of a run (format must be 1 or more, got "
-                             f"{short(version)})")
+                             f"{brief(version)})")
     if version > FORMAT:
-        raise RunFolderError(f"{name}: was written by a newer tinyllm (format {short(version)}, this one "
+        raise RunFolderError(f"{name}: was written by a newer tinyllm (format {brief(version)}, this one "
                              f"reads up to {FORMAT})")
     for key, kind, what in (("task", str, "a string"), ("model", dict, "an object")):
         if not isinstance(config.get(key), kind):
-            raise RunFolderError(f"{name}: {key} must be {what}, got {short(config.get(key))}")
+            raise RunFolderError(f"{name}: {key} must be {what}, got {brief(config.get(key))}")
 
 
 def _read_config(path):

@@ -24,8 +24,9 @@ import warnings
 import numpy as np
 import safetensors
 
+from tinyllm.checked_json import brief
 from tinyllm.training.atomic_writing import RunFolderError
-from tinyllm.training.checked_reading import open_file, parse_json, read_exactly, short
+from tinyllm.training.checked_reading import open_file, parse_json, read_exactly
 
 DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "|i1",
           "U64": "<u8", "U32": "<u4", "U16": "<u2", "U8": "|u1", "BOOL": "|b1"}
@@ -79,7 +80,7 @@ def read_tensors(path):
         stored = safetensors.deserialize(prefix + data)
     except safetensors.SafetensorError as error:
         raise RunFolderError(f"{path}: not a safetensors file ({error})") from error
-    arrays = {name: _array(entry, f"{path}: tensor {short(name)}") for name, entry in stored}
+    arrays = {name: _array(entry, f"{path}: tensor {brief(name)}") for name, entry in stored}
     return {name: arrays[name] for name in header}, metadata
 
 
@@ -117,7 +118,7 @@ def check_header(text, data_size, path):
     _check_seal(text, metadata, path)
     position = 0
     for begin, end, name in sorted(_span(entry, name, path) for name, entry in header.items()):
-        where = f"{path}: tensor {short(name)}"
+        where = f"{path}: tensor {brief(name)}"
         if end > data_size:
             raise RunFolderError(f"{where} ends at byte {end}, but the file holds {data_size} bytes of data")
         if begin != position:
@@ -145,24 +146,24 @@ def _seal_entry(digits):
 
 def _span(entry, name, path):
     """(begin, end, name) of one entry that is right in itself."""
-    where = f"{path}: tensor {short(name)}"
+    where = f"{path}: tensor {brief(name)}"
     if not isinstance(entry, dict) or entry.keys() != {"dtype", "shape", "data_offsets"}:
-        raise RunFolderError(f"{where} must have dtype, shape and data_offsets, got {short(entry)}")
+        raise RunFolderError(f"{where} must have dtype, shape and data_offsets, got {brief(entry)}")
     dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
     if not isinstance(dtype, str) or dtype not in DTYPES:
-        raise RunFolderError(f"{where} has dtype {short(dtype)}, known are {', '.join(DTYPES)}")
+        raise RunFolderError(f"{where} has dtype {brief(dtype)}, known are {', '.join(DTYPES)}")
     if not _naturals(shape) or len(shape) > MAX_DIMENSIONS:
-        raise RunFolderError(f"{where} has shape {short(shape)}, expected at most {MAX_DIMENSIONS} "
+        raise RunFolderError(f"{where} has shape {brief(shape)}, expected at most {MAX_DIMENSIONS} "
                              "whole numbers from 0")
     if not _naturals(offsets) or len(offsets) != 2 or offsets[0] > offsets[1]:
-        raise RunFolderError(f"{where} has data_offsets {short(offsets)}, expected [begin, end]")
+        raise RunFolderError(f"{where} has data_offsets {brief(offsets)}, expected [begin, end]")
     itemsize = np.dtype(DTYPES[dtype]).itemsize
     if math.prod(size for size in shape if size) * itemsize >= 2**63:
-        raise RunFolderError(f"{where} has shape {short(shape)}, more than any memory holds")
+        raise RunFolderError(f"{where} has shape {brief(shape)}, more than any memory holds")
     begin, end = offsets
     if math.prod(shape) * itemsize != end - begin:
-        raise RunFolderError(f"{where}: shape {short(shape)} of {dtype} takes {math.prod(shape) * itemsize} "
-                             f"bytes, data_offsets {short(offsets)} hold {end - begin}")
+        raise RunFolderError(f"{where}: shape {brief(shape)} of {dtype} takes {math.prod(shape) * itemsize} "
+                             f"bytes, data_offsets {brief(offsets)} hold {end - begin}")
     return begin, end, name
 
 
@@ -174,11 +175,11 @@ def _storable(name, array):
     """The array as the file keeps it: row by row, little endian."""
     if not isinstance(name, str) or name == "__metadata__" or not name.isascii():
         raise RunFolderError("the name of an array must be an ASCII string other than '__metadata__', "
-                             f"got {short(name)}")
+                             f"got {brief(name)}")
     array = np.asarray(array, order="C")
     array = array.astype(array.dtype.newbyteorder("<"), copy=False)
     if array.dtype not in map(np.dtype, DTYPES.values()):
-        raise RunFolderError(f"array {short(name)} must have one of the dtypes {', '.join(DTYPES)}, got "
+        raise RunFolderError(f"array {brief(name)} must have one of the dtypes {', '.join(DTYPES)}, got "
                              f"{array.dtype}")
     return array
 
