@@ -12,6 +12,7 @@ from tinyllm.decoding.novelty import novel_share
 from tinyllm.metrics.perplexity import TextScore
 from tinyllm.models import LanguageModel
 from tinyllm.ops.cross_entropy import IGNORE
+from tinyllm.tasks import stored
 from tinyllm.tasks.settings import BUDGETS, complete
 from tinyllm.text.vocabulary import BOS, EOS, PAD, UNK
 
@@ -172,10 +173,15 @@ def _sha256(text):
 
 
 def load(run):
-    """The model of a run folder, ready to write."""
-    model = LanguageModel(**run.config["model"], rng=np.random.default_rng(0))
-    model.load_state_dict(run.load_model())
-    return TrainedLanguageModel(model, tokenizers.tokenizer_from_json(run.tokenizer_json), run.config)
+    """The model of a run folder, ready to write.
+
+    Raises RunFolderError for files that do not describe a language model, whoever wrote them.
+    """
+    config = stored.checked_config(run)
+    tokenizer, arrays = stored.checked_tokenizer(run, config), stored.checked_weights(run, config)
+    model = LanguageModel(**config, rng=np.random.default_rng(0))
+    stored.load_weights(model, arrays, run)
+    return TrainedLanguageModel(model, tokenizer, run.config)
 
 
 class TrainedLanguageModel:
@@ -228,20 +234,21 @@ class TrainedLanguageModel:
     def novel_share(self, texts):
         """The share of the texts' pieces (20 characters, or 5 words) that stand nowhere in the training text, 0..1.
 
-        None where the training text is not where it was or too long to look through, or the texts are too short.
+        None where the training text is not where it was or too long to look through, where config.json does not say
+        what it was, or where the texts are too short.
         """
-        if self.config["data"]["train_chars"] > LOOKED_THROUGH:
-            return None
         try:
+            if self.config["data"]["train_chars"] > LOOKED_THROUGH:
+                return None
             training, _ = read(self.config["training"])
-        except (OSError, ValueError):
+            if _sha256(training) != self.config["data"]["sha256"]:
+                return None
+        except (OSError, ValueError, LookupError, TypeError):  # files moved, entries missing or of another kind
             return None
-        if _sha256(training) != self.config["data"]["sha256"]:
-            return None
-        words = self.config["training"]["tokenizer"] == "word"
+        words = self.tokenizer.type == "word"
         return novel_share(texts, training, size=5 if words else 20, unit="word" if words else "character")
 
     @property
     def piece(self):
         """What novel_share counts, in words."""
-        return "5-word pieces" if self.config["training"]["tokenizer"] == "word" else "20-character pieces"
+        return "5-word pieces" if self.tokenizer.type == "word" else "20-character pieces"

@@ -70,7 +70,7 @@ def num_parameters(config):
     """How many numbers a LanguageModel of this config learns, counted before it is made."""
     V, E, H = (config[name] for name in ("vocab_size", "embed_dim", "hidden_dim"))
     gates = GATES[config["cell"]]
-    recurrent = sum(gates * H * (inputs + H + 2) for inputs in [E] + [H] * (config["num_layers"] - 1))
+    recurrent = gates * H * (E + H + 2 + (config["num_layers"] - 1) * (2 * H + 2))
     attention = config["num_attention_layers"] * (4 * H * H + 6 * H)  # qkv and out with biases, gain and bias
     if config["tie_weights"]:
         output = V + (E * H + E if E != H else 0)
