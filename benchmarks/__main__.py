@@ -19,7 +19,7 @@ WORKS = ["train-S", "train-M", "generate-S-1", "generate-S-16", "generate-M-1", 
 TORCH = {"train": ["torch", "torch-fused", "torch-compiled"], "generate": ["torch"]}
 
 
-def measure(work, folder, rounds):
+def measure(work, folder, threads, rounds):
     """One row of the table as a dict."""
     from tinyllm.models import LanguageModel
     kind, size, *batch = work.split("-")
@@ -27,7 +27,7 @@ def measure(work, folder, rounds):
     weights = Path(folder) / f"{size}.npz"
     if not weights.exists():
         np.savez(weights, **LanguageModel(**model_options(size), rng=np.random.default_rng(0)).state_dict())
-    done = compare(["ours", *TORCH[kind]], kind, size, batch, weights, rounds)
+    done = compare(["ours", *TORCH[kind]], kind, size, batch, weights, threads, rounds)
     best = max((c for name, c in done.items() if name != "ours"), key=lambda c: c.tokens_per_second())
     return {"work": work, "ours": done["ours"].tokens_per_second(), "best_torch": best.tokens_per_second(),
             "torch_mode": best.name, "ratio": done["ours"].tokens_per_second() / best.tokens_per_second(),
@@ -43,12 +43,15 @@ def main():
     args = parser.parse_args()
     if unknown := sorted(set(args.works) - set(WORKS)):
         parser.error(f"WORK must be among {', '.join(WORKS)}, got {', '.join(unknown)}")
-    print(f"{datetime.date.today()}  {platform.machine()}  tokens per second, medians of {args.rounds} rounds")
+    from tinyllm.kernels.threads import count
+    threads = count()
+    print(f"{datetime.date.today()}  {platform.machine()}, {threads} threads  tokens per second, "
+          f"medians of {args.rounds} rounds")
     print(f"{'work':<14} {'ours':>9} {'best torch':>11} {'ratio':>6}  {'memory':>6}  torch mode")
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         for work in args.works or WORKS:
-            row = measure(work, folder, args.rounds)
+            row = measure(work, folder, threads, args.rounds)
             rows.append(row)
             print(f"{work:<14} {row['ours']:>9.0f} {row['best_torch']:>11.0f} {row['ratio']:>6.2f}  "
                   f"{row['peak_memory_ratio']:>6.2f}  {row['torch_mode']}", flush=True)

@@ -10,10 +10,10 @@ import numpy as np
 class Contender:
     """A worker process; see worker.py for what it says."""
 
-    def __init__(self, name, work, size, batch, weights):
+    def __init__(self, name, work, size, batch, weights, threads):
         self.name, self.seconds = name, []
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.worker", name, work, size, str(batch), str(weights)],
+            [sys.executable, "-m", "benchmarks.worker", name, work, size, str(batch), str(weights), str(threads)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         ready = self._answer()
         self.result, self.tokens = ready["result"], ready["tokens"]
@@ -58,12 +58,12 @@ def agreement(contenders, tolerance=1e-4, tokens_equal=0.9):
                 raise ValueError(f"{other.name}: equal to {first.name} for only {same:.0%} of the tokens")
 
 
-def compare(names, work, size, batch, weights, rounds=7):
-    """Name -> Contender after so many rounds in turn."""
+def compare(names, work, size, batch, weights, threads, rounds=7):
+    """Name -> Contender after so many rounds in turn, each on so many threads."""
     contenders = []
     try:
         for name in names:
-            contenders.append(Contender(name, work, size, batch, weights))
+            contenders.append(Contender(name, work, size, batch, weights, threads))
         agreement(contenders)
         for _ in range(rounds):
             for contender in contenders:

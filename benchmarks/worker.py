@@ -1,8 +1,9 @@
-"""One contender in a process of its own: python -m benchmarks.worker CONTENDER WORK SIZE BATCH WEIGHTS.
+"""One contender in a process of its own: python -m benchmarks.worker CONTENDER WORK SIZE BATCH WEIGHTS THREADS.
 
 It says "ready" with what it computed (to be compared before anything is timed), and then answers each line on
 stdin by the seconds that one round took.  CONTENDER is ours, or torch, torch-fused, torch-compiled; WORK is train or
-generate; WEIGHTS is an .npz of the model's arrays that all contenders start from.
+generate; WEIGHTS is an .npz of the model's arrays that all contenders start from; THREADS is how many torch uses, as
+many as ours takes by itself.
 """
 import json
 import resource
@@ -46,7 +47,6 @@ def torch_model(size, weights):
     import torch
 
     from benchmarks.torch_model import TorchLanguageModel
-    torch.set_num_threads(2)
     model = TorchLanguageModel(**model_options(size))
     model.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()})
     return torch, model
@@ -86,9 +86,12 @@ MAKERS = {
 }
 
 
-def main(contender, work, size, batch, weights):
+def main(contender, work, size, batch, weights, threads):
     with np.load(weights) as file:
         arrays = dict(file)
+    if contender != "ours":
+        import torch
+        torch.set_num_threads(int(threads))
     do = MAKERS[contender, work](size, int(batch), arrays)
     if work == "train":
         ids = batches(size, np.random.default_rng(1))
