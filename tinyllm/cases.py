@@ -14,6 +14,7 @@ import numpy as np
 from tinyllm import nn, ops
 from tinyllm.autograd import Tensor
 from tinyllm.models import LanguageModel
+from tinyllm.nn.attention import KeyValues
 from tinyllm.ops.cross_entropy import IGNORE
 
 
@@ -52,14 +53,14 @@ def _after(op, option, shape, *arguments):
         (lambda x: getattr(ops, op)(x, *arguments)), [rng.standard_normal(shape)], ()))
 
 
-def _recurrent(op, gates, option, T=4, **options):
-    """A recurrent op with B = 3, E = 4, H = 5."""
+def _recurrent(op, gates, option, T=4, biases=2, **options):
+    """A recurrent op with B = 3, E = 4, H = 5 and its two biases, or none."""
     B, E, H = 3, 4, 5
     states = 2 if op == "lstm" else 1
 
     def build(rng):
         arrays = [rng.standard_normal(shape) for shape in [
-            (B, T, E), *[(B, H)] * states, (gates * H, E), (gates * H, H), (gates * H,), (gates * H,)]]
+            (B, T, E), *[(B, H)] * states, (gates * H, E), (gates * H, H), *[(gates * H,)] * biases]]
         return (lambda *tensors: getattr(ops, op)(*tensors, **options)), arrays, ()
     return Case(op, option, build)
 
@@ -81,8 +82,40 @@ def _language_model(option, **options):
     return Case("LanguageModel", option, build)
 
 
+def _carried(option, context):
+    """The loss of a second window: each call starts from the state that the first one left."""
+    def build(rng):
+        model = LanguageModel(7, embed_dim=4, hidden_dim=6, num_heads=2, rng=rng, dtype=np.float64)
+        first, ids, targets = rng.integers(0, 7, (3, 2, 5))
+        left = model.initial_state(2, context)
+        model.hidden(first, left)
+        arrays = left.arrays()
+
+        def loss():
+            state, dtype = model.initial_state(2, context), model.embedding.weight.dtype
+            state.load({name: array.astype(dtype) for name, array in arrays.items()})
+            return model.loss(ids, targets, state)
+        return loss, [], model
+    return Case("LanguageModel", option, build)
+
+
+def _after_a_past(option):
+    """SelfAttention of positions that see three earlier ones as well."""
+    def build(rng):
+        module = nn.SelfAttention(6, 2, rng=rng, dtype=np.float64)
+        k, v = rng.standard_normal((2, 2, 3, 6))
+
+        def f(x):
+            past = KeyValues(2, 6, dtype=x.dtype)
+            past.append(k, v)
+            return module(x, causal=True, past=past)
+        return f, [rng.standard_normal((2, 4, 6))], module
+    return Case("SelfAttention", option, build)
+
+
 PADDED = np.array([[True, True, True, True], [True, True, False, False], [True, False, False, False]])
 MASK = np.array([[[True, False, False, False, False], [False, True, True, False, True], [True] * 5]] * 2)
+SECOND_SEEN = MASK | (np.arange(5) == 1)  # with SOURCES, too, every row sees something
 SOURCES = np.array([[True] * 5, [True, True, False, False, False]])
 TARGETS = np.array([2, 0, IGNORE, 4])
 IDS = np.array([[3, 0, 3], [3, 1, 0]])
@@ -107,18 +140,23 @@ CASES = [
     Case("embedding", "repeated ids", lambda rng: (lambda w: ops.embedding(IDS, w), [rng.standard_normal((5, 3))], ())),
     *[_recurrent(op, gates, option, **options) for op, gates in [("rnn", 1), ("gru", 3), ("lstm", 4)]
       for option, options in [("", {}), ("one step", {"T": 1}), ("valid", {"valid": PADDED}),
-                              ("reverse", {"reverse": True}),
+                              ("reverse", {"reverse": True}), ("no biases", {"biases": 0}),
                               ("valid, reverse", {"valid": PADDED, "reverse": True})]],
     _plain("softmax", "", (3, 5)), _plain("softmax", "mask", (2, 3, 5), mask=MASK),
     _plain("attention", "", (2, 3, 4), (2, 5, 4), (2, 5, 6)),
     _plain("attention", "two heads, causal, S > T", (2, 3, 4), (2, 5, 4), (2, 5, 6), num_heads=2, causal=True),
     _plain("attention", "valid", (2, 3, 4), (2, 5, 4), (2, 5, 4), num_heads=2, valid=SOURCES),
     _plain("attention", "mask, all but one hidden", (2, 3, 4), (2, 5, 4), (2, 5, 4), num_heads=2, mask=MASK),
+    _plain("attention", "valid, causal", (2, 3, 4), (2, 5, 4), (2, 5, 4), num_heads=2, causal=True, valid=SOURCES),
+    _plain("attention", "valid, mask", (2, 3, 4), (2, 5, 4), (2, 5, 4), valid=SOURCES, mask=SECOND_SEEN),
+    _plain("self_attention", "", (2, 4, 12), num_heads=2),
+    _plain("self_attention", "mask", (2, 5, 12), num_heads=2, mask=np.array([np.tri(5, dtype=bool).T] * 2)),
     _plain("self_attention", "causal", (2, 4, 18), num_heads=2, causal=True),
     _plain("self_attention", "valid", (2, 5, 12), num_heads=2, valid=SOURCES),
-    _plain("layer_norm", "", (2, 3, 5), (5,), (5,)),
+    _plain("layer_norm", "", (2, 3, 5), (5,), (5,)), _plain("layer_norm", "no bias", (2, 3, 5), (5,)),
     Case("dropout", "", lambda rng: (
         lambda x: ops.dropout(x, 0.4, np.random.default_rng(3)), [rng.standard_normal((4, 5))], ())),
+    _after("cross_entropy", "", (4, 5), np.array([2, 0, 1, 4])),
     _after("cross_entropy", "ignored targets", (4, 5), TARGETS),
     _after("cross_entropy", "label smoothing", (4, 5), TARGETS, 0.1),
     *[Case("linear_cross_entropy", option, lambda rng, bias=bias, smoothing=smoothing: (
@@ -132,8 +170,10 @@ CASES = [
     _layer("RNN", "two layers, both directions", num_layers=2, bidirectional=True),
     _layer("GRU", "two layers, both directions", num_layers=2, bidirectional=True),
     _layer("LSTM", "two layers, both directions", num_layers=2, bidirectional=True),
+    _after_a_past("causal, after a past"),
     *[_language_model(cell, cell=cell) for cell in ("gru", "lstm", "rnn")],
     _language_model("two layers of each, dropout", num_layers=2, num_attention_layers=2, dropout=0.2),
     _language_model("tied weights", tie_weights=True, embed_dim=6),
     _language_model("tied weights, projection, no attention", tie_weights=True, num_attention_layers=0),
+    _carried("a carried state", None), _carried("a carried state, context 0", 0),
 ]
