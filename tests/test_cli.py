@@ -161,7 +161,8 @@ def test_errors_replace_goes_on(folder):
 def test_an_existing_run_is_not_overwritten(trained, capsys):
     before = (trained / "model.safetensors").read_bytes()
     assert main(["pretrain", "book.txt", *SMALL, "--steps", "2", "--out", "run"]) == 1
-    assert "run" in capsys.readouterr().err
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        "tinyllm: run: is a run folder already; resume it (--resume), replace it (--force) or choose another name")
     assert (trained / "model.safetensors").read_bytes() == before
     assert main(["pretrain", "book.txt", *SMALL, "--steps", "2", "--out", "run", "--force"]) == 0
     assert (trained / "model.safetensors").read_bytes() != before
@@ -207,4 +208,5 @@ def test_nobody_reads_on(trained):
     result = subprocess.run(f"{sys.executable} -m tinyllm generate run --max-tokens 2000 | head -c 10",
                             shell=True, capture_output=True, text=True, cwd=trained.parent,
                             env={**os.environ, "PYTHONPATH": os.path.dirname(os.path.dirname(tinyllm.__file__))})
+    assert len(result.stdout.encode()) == 10
     assert "Traceback" not in result.stderr and "BrokenPipe" not in result.stderr

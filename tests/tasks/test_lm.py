@@ -7,9 +7,11 @@ import pytest
 
 import tinyllm
 from tests.oracle import assert_close
+from tinyllm.autograd import Tensor
 from tinyllm.cli import parser
 from tinyllm.cli.pretrain import settings_of
 from tinyllm.models import LanguageModel
+from tinyllm.ops.cross_entropy import IGNORE
 from tinyllm.tasks import lm
 from tinyllm.text import BOS
 from tinyllm.training.progress import Progress
@@ -34,8 +36,38 @@ def book(tmp_path):
     return tmp_path / "book.txt"
 
 
+class Recorder:
+    """A model that predicts nothing and keeps what it was asked: inputs and targets (rows, length)."""
+
+    def initial_state(self, rows, context):
+        self.inputs, self.targets = np.zeros((2, rows, 0), int)
+        return self
+
+    def loss(self, ids, targets, state):
+        assert state is self and ids.shape == targets.shape and ids.shape[1] <= 64
+        self.inputs = np.concatenate([self.inputs, ids], axis=1)
+        self.targets = np.concatenate([self.targets, targets], axis=1)
+        return Tensor(np.zeros(()))
+
+
+@pytest.mark.parametrize("length", [
+    1, 2, 300, 8 * lm.RUN_IN - 1, 8 * lm.RUN_IN, 8 * lm.RUN_IN + 13, 64 * 4 * lm.RUN_IN + 1])
+def test_every_token_is_scored_once_from_what_precedes_it(length):
+    """In the text 4, 5, 6, ... each token is its own place: none twice, none left out, RUN_IN tokens before each."""
+    ids, model = np.arange(4, 4 + length), Recorder()
+    assert lm.score(model, ids, length, seq_len=64, context=64).tokens == length
+    before = np.concatenate([[BOS], ids[:-1]])
+    rows, columns = np.nonzero(model.targets != IGNORE)
+    places = model.targets[rows, columns] - 4
+    np.testing.assert_array_equal(np.sort(places), np.arange(length))
+    for back in range(lm.RUN_IN):
+        there = places >= back
+        np.testing.assert_array_equal(
+            model.inputs[rows[there], columns[there] - back], before[places[there] - back])
+
+
 @pytest.mark.parametrize("length", [1, 2, 300, 2 * 4 * lm.RUN_IN + 13])
-def test_every_token_is_scored_once_from_what_precedes_it(rng, length):
+def test_the_score_is_that_of_one_pass(rng, length):
     """In rows with a run-in, the score is that of one pass over the whole text, nearly; short texts exactly."""
     model = LanguageModel(9, embed_dim=8, hidden_dim=12, num_heads=3, rng=rng, dtype=np.float64)
     ids = rng.integers(4, 9, length)
