@@ -7,8 +7,10 @@
 
     loss = -1/(B T) sum log softmax(logits)[target]       nats per target
 
-The recurrent state knows the order of the words, so attention needs no positions of its own.  Dropout (only where an
-rng is passed) falls between recurrent layers, on what attention adds, and on what the output layer reads.
+The recurrent state knows the order of the words, so attention needs no positions of its own.
+
+Dropout (only where an rng is passed) falls on what every recurrent layer reads, on what the last one gives, on what
+attention adds, and on what the output layer reads.
 """
 import math
 
@@ -103,7 +105,7 @@ class LanguageModel(Module):
 
     def hidden(self, ids, state=None, rng=None):
         """ids (B, T) -> what the output layer reads (B, T, H); a given state is advanced in place, without history."""
-        x = self.embedding(ids)
+        x = self.dropout(self.embedding(ids), rng)
         start = None
         if state is not None:
             start = [Tensor(h) for h in state.hidden]
@@ -111,6 +113,7 @@ class LanguageModel(Module):
         h, end = self.rnn(x, start, rng=rng)
         if state is not None:
             state.hidden = [e.data for e in (end if isinstance(end, tuple) else (end,))]
+        h = self.dropout(h, rng) if self.attention else h  # without attention the output layer reads h
         for number, (attention, norm) in enumerate(zip(self.attention, self.norm)):
             past = state.attention[number] if state is not None else None
             h = norm(h + self.dropout(attention(h, causal=True, past=past), rng))

@@ -40,7 +40,7 @@ def estimate_bytes(config, num_parameters, *, batch_size, seq_len, average=False
 
     recurrent = N * E + layers * KEPT[cell] * N * H
     if drops:
-        recurrent += (layers - 1) * 2 * N * H  # a mask and its product
+        recurrent += 2 * N * E + (layers - 1 + (attentions > 0)) * 2 * N * H  # a mask and its product
     # q, k, v, their mixture, W_o of it, its sum with h, layer norm; a log-sum-exp per head
     attention = attentions * (7 * N * H + config["num_heads"] * N + (2 * N * H if drops else 0))
     ending = N * output + (2 * N * H if drops else 0) + (N * E if output != H else 0)
