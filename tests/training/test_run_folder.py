@@ -215,6 +215,21 @@ def test_a_file_is_never_touched(tmp_path, force):
         RunFolder.open(tmp_path / "run")
 
 
+def test_a_run_without_a_checkpoint_is_started_anew(run):
+    """A kill or a nan before the first one leaves nothing that could be lost, and nothing to resume."""
+    with pytest.raises(RunFolderError, match="nothing to resume: start this run again"):
+        run.load_trainer()
+    RunFolder.create(run.path, {**CONFIG, "task": "tag"}, TOKENIZER)
+    assert RunFolder.open(run.path).config["task"] == "tag"
+
+
+@pytest.mark.parametrize("save", [lambda run: run.save_model(WEIGHTS), lambda run: run.save_trainer(WEIGHTS, {})])
+def test_a_model_alone_or_a_trainer_alone_is_not_replaced(run, save):
+    save(run)
+    with pytest.raises(RunFolderError, match="is a run folder already"):
+        RunFolder.create(run.path, CONFIG, TOKENIZER)
+
+
 def test_an_empty_folder_becomes_a_run(tmp_path):
     RunFolder.create(tmp_path, CONFIG, TOKENIZER)
     assert RunFolder.open(tmp_path).config == CONFIG

@@ -71,6 +71,18 @@ class Task:
         self.carried = arrays.get("carried")
 
 
+class Rates(Adam):
+    """Adam that remembers the rates of its steps."""
+
+    def __init__(self, *args, **options):
+        super().__init__(*args, **options)
+        self.rates = []
+
+    def step(self):
+        self.rates.append([group["lr"] for group in self.param_groups])
+        super().step()
+
+
 def quiet():
     return Progress(quiet=True, stream=io.StringIO())
 

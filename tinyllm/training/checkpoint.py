@@ -11,8 +11,14 @@ import dataclasses
 
 import numpy as np
 
-COUNTERS = ("step", "steps_apart", "loss_sum", "loss_count", "train_loss", "best", "since_best",
-            "evaluated_at")
+from tinyllm.training.options import BUDGETS
+from tinyllm.training.run_folder import TRAINER, RunFolderError
+
+NUMBER = int | float
+COUNTERS = {"step": int, "steps_apart": int, "loss_sum": NUMBER, "loss_count": int, "train_loss": NUMBER | None,
+            "best": dict | None, "since_best": int, "evaluated_at": int | None}
+META = {**COUNTERS, "seconds": NUMBER, "rng": dict, "batches": dict, "options": dict}
+GROUPS = ("weights", "average", "optimizer", "carried")
 
 
 def capture(trainer):
@@ -34,27 +40,53 @@ def capture(trainer):
 def restore(trainer, arrays, meta):
     """Put a trainer where capture() found one; what was logged after that is cut off.
 
-    Raises ValueError for options that differ, a model of other shapes, another text.
+    Raises ValueError for options that differ and a model of other shapes, RunFolderError for a file that does not
+    hold what capture() gives, or not for this task, this optimizer, this text.
     """
+    file = trainer.run.path / TRAINER
+    _check_meta(meta, file)
+    groups = _grouped(arrays, file)
     trainer.options = trainer.options.resumed(meta["options"])
-    groups = {"weights": {}, "optimizer": {}, "carried": {}, "average": {}}
-    for name, array in arrays.items():
-        group, _, name = name.partition("/")
-        groups[group][name] = np.array(array, order="C")
     _check_weights(trainer, groups["weights"])
     if trainer.average is not None:
         _check_weights(trainer, groups["average"])
         trainer.average.arrays = [groups["average"][name] for name, _ in trainer.named]
-    trainer.task.batches.load_state_dict(meta["batches"])
-    trainer.optimizer.load_state_dict(groups["optimizer"])
-    trainer.task.load_state_dict(groups["carried"])
+    try:
+        trainer.task.batches.load_state_dict(meta["batches"])
+        trainer.optimizer.load_state_dict(groups["optimizer"])
+        trainer.task.load_state_dict(groups["carried"])
+        trainer.rng.bit_generator.state = meta["rng"]
+    except (ValueError, LookupError, TypeError) as error:
+        what = f"{error} is missing" if isinstance(error, KeyError) else error
+        raise RunFolderError(f"{file}: does not fit this run ({what})") from error
     for name, p in trainer.named:
         p.data = groups["weights"][name]
-    trainer.rng.bit_generator.state = meta["rng"]
     for name in COUNTERS:
         setattr(trainer, name, meta[name])
     trainer.seconds_before = meta["seconds"]
     trainer.run.truncate_log(meta["metrics_length"])
+
+
+def _check_meta(meta, file):
+    """Raise RunFolderError that names every entry that is missing or of another kind."""
+    wrong = [name for name, kind in META.items() if name not in meta or not isinstance(meta[name], kind)]
+    if "options" not in wrong:
+        wrong += [name for name in BUDGETS if not isinstance(meta["options"].get(name), NUMBER | None)]
+    if wrong:
+        raise RunFolderError(f"{file}: was not written by this tinyllm (missing or of another kind: "
+                             f"{', '.join(wrong)})")
+
+
+def _grouped(arrays, file):
+    """{group: {name: array}} of arrays named group/name."""
+    groups = {group: {} for group in GROUPS}
+    for name, array in arrays.items():
+        group, _, rest = name.partition("/")
+        if group not in groups:
+            raise RunFolderError(f"{file}: was not written by this tinyllm (an array {name!r}, expected names that "
+                                 f"begin with {', '.join(GROUPS)})")
+        groups[group][rest] = np.array(array, order="C")
+    return groups
 
 
 def _check_weights(trainer, arrays):

@@ -18,10 +18,26 @@ def first_bad_value(loss, named_parameters):
         if not np.isfinite(node.data).all():
             if id(node) in names:
                 return f"the parameter {names[id(node)]} is not finite"
-            op = node._backward.__qualname__.split(".")[0]
-            parameters = [names[id(parent)] for parent in node._parents if id(parent) in names]
-            return f"it starts in {op}" + (f" with {parameters[0]}" if parameters else "")
+            return f"it starts in {_op_name(node)}{_parameters(node, names)}"
     return "all that was computed before it is finite"
+
+
+def _op_name(node):
+    """The op that made the node: the function around its backward, or the file where that is a helper of it."""
+    name = node._backward.__qualname__.split(".")[0]
+    return node._backward.__module__.rpartition(".")[2] if name.startswith("_") else name
+
+
+def _parameters(node, names):
+    """Which layer that was: " with" the parameters it reads or, reading none, " after" the nearest ones below it."""
+    word, level = "with", [node]
+    while level:
+        level = list({id(parent): parent for child in level for parent in child._parents}.values())
+        found = [names[id(parent)] for parent in level if id(parent) in names]
+        if found:
+            return f" {word} {', '.join(found)}"
+        word = "after"
+    return ""
 
 
 def first_bad_name(named_arrays):

@@ -23,6 +23,7 @@ from tinyllm.training.options import TrainingOptions
 __all__ = ["train", "TrainingOptions", "Interrupted", "NonFinite"]
 
 EVALUATION_SHARE = 0.05  # of the time, where evaluate_every is left to the loop
+EVALUATIONS = 50  # in a whole budget at most, likewise: where there is nothing to evaluate on it costs no time
 SAVE_SECONDS = 60  # so much work is lost in a crash, where save_every is left to the loop
 
 
@@ -69,6 +70,8 @@ def train(task, optimizer, run, options, *, progress, resume=False):
                 trainer.save()
         if trainer.evaluated_at != trainer.step:
             trainer.evaluate()
+        if trainer.saved_step != trainer.step:
+            trainer.save()
         return trainer.result()
 
 
@@ -127,12 +130,18 @@ class _Trainer:
         self.evaluation_seconds = self.save_seconds = 0.0
 
     def _warm_up(self):
-        """A step that is thrown away: what it has to compile does not count against the minutes."""
-        batches, carried = self.task.batches.state_dict(), self.task.state_dict()
+        """A whole step that is taken back: what it has to compile does not count against the minutes."""
+        stateful = (self.task.batches, self.task, self.optimizer)
+        states = [each.state_dict() for each in stateful]
+        weights = [p.data.copy() for p in self.parameters]
         self.task.loss(next(self.task.batches), np.random.default_rng(0)).backward()
+        clip_grad_norm_(self.parameters, 1e-9)  # so short that every gradient is scaled
+        self.optimizer.step()
         self.optimizer.zero_grad()
-        self.task.batches.load_state_dict(batches)
-        self.task.load_state_dict(carried)
+        for p, data in zip(self.parameters, weights):
+            p.data = data
+        for each, state in zip(stateful, states):
+            each.load_state_dict(state)
 
     def seconds(self):
         """Of training, with evaluating and saving, in all parts of the run."""
@@ -192,9 +201,12 @@ class _Trainer:
     def evaluation_is_due(self):
         if self.step in (0, self.evaluated_at) or self.finished():
             return False  # at the end train() evaluates
-        if self.total is not None or self.options.evaluate_every is not None:
-            return self.step % (self.options.evaluate_every or self.steps_apart) == 0
-        pause = max(self.evaluation_seconds / EVALUATION_SHARE, 60 * self.options.minutes / 50)
+        apart = self.options.evaluate_every
+        if apart is None and self.total is not None:
+            apart = max(self.steps_apart, math.ceil(self.total / EVALUATIONS))
+        if apart is not None:
+            return self.step % apart == 0
+        pause = max(self.evaluation_seconds / EVALUATION_SHARE, 60 * self.options.minutes / EVALUATIONS)
         return time.monotonic() - self.evaluation_ended >= pause
 
     def _plan_evaluations(self, targets):
@@ -205,7 +217,10 @@ class _Trainer:
         return max(1, math.ceil(self.task.valid_targets / (3 * targets * EVALUATION_SHARE)))
 
     def evaluate(self):
-        """Score, write a line of the log, keep the weights if they are the best so far, save."""
+        """Score, write a line of the log, save the weights if they are the best so far.
+
+        Where they are not, only the log is written: after a crash this evaluation is made again.
+        """
         began = time.monotonic()
         if self.loss_count:
             self.train_loss = self.loss_sum / self.loss_count
@@ -215,7 +230,7 @@ class _Trainer:
             valid_loss = fields.get("valid_loss")
             if valid_loss is not None and not math.isfinite(valid_loss):
                 self._stop(self.step, f"the validation loss is {valid_loss}")
-            better = valid_loss is None or self.best is None or valid_loss < self.best["valid_loss"]
+            better = valid_loss is None or valid_loss < (self.best or {}).get("valid_loss", math.inf)
             model = self._weights() if better else None
         self.best, self.since_best = (fields, 0) if better else (self.best, self.since_best + 1)
         self.loss_sum, self.loss_count, self.evaluated_at = 0.0, 0, self.step
@@ -225,7 +240,8 @@ class _Trainer:
         self.progress.evaluated(record, better)
         self.evaluation_ended = time.monotonic()
         self.evaluation_seconds = self.evaluation_ended - began
-        self.save(model)
+        if better or self.saving_is_due():
+            self.save(model)
 
     def _epochs(self):
         return round(self.step * self.options.accumulate / self.task.batches.steps_per_epoch, 4)

@@ -34,10 +34,10 @@ class TrainingOptions:
     lr_floor: float = 0.0              # share of lr that is left at the end of the cosine
     clip: float | None = 1.0           # global norm of the gradient; None: as it is
     accumulate: int = 1                # batches a step
-    evaluate_every: int | None = None  # steps; None: so that evaluation takes under 5 % of the time
+    evaluate_every: int | None = None  # steps; None: under 5 % of the time and at most 50 times
     patience: int | None = None        # evaluations without a new best after which to stop; None: never
     seed: int = 0                      # of dropout
-    save_every: int | None = None      # steps; None: every minute.  Every evaluation saves as well
+    save_every: int | None = None      # steps; None: every minute.  The best and the last weights are always saved
     average: float = 0.0               # decay of the average of the weights that is evaluated; 0: none
 
     def __post_init__(self):
@@ -63,9 +63,11 @@ class TrainingOptions:
     def resumed(self, before):
         """These options for a run begun with `before` (a dict), with that run's budget unless one is given.
 
+        An option that `before` does not name, because there was none then, had its default.
         Raises ValueError that names every option under which the run would not be the same any more.
         """
         own = dataclasses.asdict(self)
+        before = {**dataclasses.asdict(TrainingOptions()), **before}
         wrong = [f"{name} was {before[name]}, got {own[name]}" for name in own
                  if name not in MAY_CHANGE and own[name] != before[name]]
         if wrong:

@@ -23,7 +23,9 @@ of metrics.jsonl and the sha256 of the model.safetensors that belongs to it.
     cuts them off.
 
 create() writes config.json before tokenizer.json.  A folder with the first but not the second that it names,
-and without weights, is half created: open() says so, and create() starts it anew without being forced.
+and without weights, is half created: open() says so.  A folder with neither model nor trainer, half created or
+left by a run that ended before its first checkpoint, has nothing to lose: create() starts it anew without being
+forced.
 """
 import contextlib
 import hashlib
@@ -66,8 +68,9 @@ class RunFolder:
     def create(cls, path, config, tokenizer_json=None, force=False):
         """A new run folder; its parent must exist.
 
-        force  replace a run folder that is there already: its weights and its log go.  A path that is
-               anything else, an empty folder excepted, is never touched
+        force  replace a run folder that is there already: its weights and its log go.  One that has no
+               weights yet is replaced without it.  A path that is anything else, an empty folder excepted,
+               is never touched
         """
         path = Path(path)
         config = parse_json(dump_json({"format": FORMAT, **config}, "config").encode(), "config")
@@ -118,7 +121,7 @@ class RunFolder:
         config, checksums = _read_config(path / CONFIG)
         encoded = _read_tokenizer(path)
         if checksums is not None and checksums["tokenizer"] != _sha256(encoded):
-            if _half_created(path, checksums):
+            if not _has_weights(path):  # create() was killed before the tokenizer was there
                 raise RunFolderError(f"{path}: was only half created, start this run again")
             what = "is missing" if encoded is None else "damaged or not the one this run was trained with"
             raise RunFolderError(f"{path / TOKENIZER}: {what} ({CONFIG} names its sha256)")
@@ -181,7 +184,7 @@ class RunFolder:
         """(arrays, meta) as they were saved; whoever goes on calls truncate_log(meta["metrics_length"])."""
         path = self.path / TRAINER
         if not path.exists():
-            raise RunFolderError(f"{self.path}: has no {TRAINER}, so there is nothing to resume")
+            raise RunFolderError(f"{self.path}: has no {TRAINER}, so there is nothing to resume: start this run again")
         arrays, metadata = read_tensors(path)
         meta = _trainer_meta(metadata, path)
         if self._model_is_staged():
@@ -255,11 +258,11 @@ def _check_replaceable(path, force):
     if _holds_nothing(path):
         return
     try:
-        _, checksums = _read_config(path / CONFIG)
+        _read_config(path / CONFIG)
     except RunFolderError as error:
         raise RunFolderError(f"{path}: exists and is not a run folder that can be replaced ({error}); it was "
                              "not touched") from error
-    if not force and not _half_created(path, checksums):
+    if not force and _has_weights(path):
         raise RunFolderError(f"{path}: is a run folder already; resume it (--resume), replace it (--force) "
                              "or choose another name")
 
@@ -278,10 +281,9 @@ def _read_tokenizer(path):
     return read_file(path, MAX_TOKENIZER) if os.path.lexists(path) else None
 
 
-def _half_created(path, checksums):
-    """Whether create() was killed before the tokenizer that its config.json names was there."""
-    unfinished = checksums is not None and checksums["tokenizer"] != _sha256(_read_tokenizer(path))
-    return unfinished and not (path / MODEL).exists() and not (path / TRAINER).exists()
+def _has_weights(path):
+    """Whether a run came to its first checkpoint."""
+    return (path / MODEL).exists() or (path / TRAINER).exists()
 
 
 def _trainer_meta(metadata, path):
