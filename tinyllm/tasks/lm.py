@@ -198,9 +198,10 @@ class TrainedLanguageModel:
         Raises ValueError for a prompt with characters (or words) that the tokenizer never saw and for wrong values,
         before anything is written.
         """
-        if unknown := self.tokenizer.unknown(prompt):
+        if unknown := [piece for piece in self.tokenizer.unknown(prompt) if not piece.isspace()]:
             raise ValueError(f"generate: the tokenizer never saw {', '.join(map(repr, unknown))} of the prompt")
-        ids = np.concatenate([[BOS], self.tokenizer.encode(prompt)])
+        ids = self.tokenizer.encode(prompt)
+        ids = np.concatenate([[BOS], ids[ids != UNK]])  # what is left of UNK is white space, a word's at the end
         return self._pieces(self.model.stream(
             ids[None], max_tokens=max_tokens, temperature=temperature, top_k=top_k, top_p=top_p,
             repetition_penalty=repetition_penalty, context=self.seq_len, banned=SPECIAL,
