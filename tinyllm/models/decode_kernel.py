@@ -42,7 +42,8 @@ def _cell(x, weights, places, i, h, c, gates, s, kept, out):
     """
     (R, H), N = h.shape, s.shape[1]
     b, forward = places[i + 2], np.int64(0)
-    w_hh, valid = panels(weights, places[i + 1], H, N), np.empty((0, 0), np.bool_)
+    w_hh = panels(weights, places[i + 1], H, N)
+    valid = np.empty((0, 0), np.bool_)  # NO_MASK here would be a constant, another type: all compiled twice
     multiply(x, panels(weights, places[i], x.shape[1], N), gates.reshape((R, N)), 0)
     if N == GRU * H:
         gru_rows(gates, weights[b:b + 4 * H], w_hh, h, s, valid, forward, out, kept)

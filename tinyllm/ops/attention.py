@@ -33,6 +33,7 @@ from numba import prange
 from tinyllm.autograd import Tensor, no_grad, on_formulas
 from tinyllm.kernels.gemm import WIDTH, multiply, pack
 from tinyllm.kernels.jit import jit
+from tinyllm.kernels.recurrence import NO_MASK
 from tinyllm.ops.arithmetic import as_tensor
 from tinyllm.ops.softmax import (
     dot, exponentials, exponentials_again, fill, hide, multiply_by, scores_gradient, softmax_formula)
@@ -250,7 +251,7 @@ def attention_weights(q, k, *, num_heads=1, causal=False, valid=None, mask=None)
 def _run(parents, arrays, begins, sizes, causal, allowed):
     """The kernel's forward, and its backward in the graph."""
     B, T, S, A, D, E = sizes
-    seen = (np.zeros((0, 0), np.bool_), 0) if allowed is None else (allowed.reshape(-1, S), allowed.shape[1])
+    seen = (NO_MASK, 0) if allowed is None else (allowed.reshape(-1, S), allowed.shape[1])
     out, m, Z = attention_forward(*arrays, begins, sizes[1:], causal, *seen)
 
     def backward(dout):

@@ -26,10 +26,10 @@ from numba import prange
 from tinyllm.autograd import Tensor, on_formulas
 from tinyllm.kernels.elementary import exp
 from tinyllm.kernels.jit import jit
+from tinyllm.ops.softmax import largest
 from tinyllm.shapes import check_floats, check_shapes
 
 IGNORE = -100  # a target that counts neither in the loss nor in its mean
-LANES = 64  # running maxima side by side: a single one would be compared number by number
 
 
 def cross_entropy_formula(logits, targets, label_smoothing=0.0):
@@ -42,23 +42,6 @@ def cross_entropy_formula(logits, targets, label_smoothing=0.0):
     if label_smoothing:  # 0 times a log p of -inf would be nan
         total = total + label_smoothing / x.shape[-1] * log_p.sum()
     return -total / max(len(rows), 1)
-
-
-@jit
-def largest(x):
-    """The maximum of x (V,); -inf where all of it is nan (the exp that follows keeps the nan)."""
-    V, running = x.shape[0], np.full(LANES, -np.inf, x.dtype)
-    whole = V // LANES * LANES
-    for start in range(0, whole, LANES):
-        part = x[start:start + LANES]
-        for j in range(LANES):
-            running[j] = part[j] if part[j] > running[j] else running[j]
-    for v in range(whole, V):
-        running[0] = x[v] if x[v] > running[0] else running[0]
-    m = running[0]
-    for j in range(1, LANES):
-        m = running[j] if running[j] > m else m
-    return m
 
 
 @jit

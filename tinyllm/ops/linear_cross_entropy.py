@@ -25,13 +25,12 @@ from numba import prange
 
 from tinyllm.autograd import Tensor, on_formulas, recorded
 from tinyllm.kernels import scratch
-from tinyllm.kernels.elementary import exp
 from tinyllm.kernels.gemm import packed, product, product_packed
 from tinyllm.kernels.jit import jit
 from tinyllm.kernels.sums import column_sums
-from tinyllm.ops.cross_entropy import (
-    IGNORE, check_targets, cross_entropy_formula, distance_below, largest, row_loss)
+from tinyllm.ops.cross_entropy import IGNORE, check_targets, cross_entropy_formula, distance_below, row_loss
 from tinyllm.ops.linear import linear_formula
+from tinyllm.ops.softmax import exponentiate, largest
 from tinyllm.shapes import check_floats, check_shapes
 
 ROOM = 1 << 24  # bytes of logits at a time: packing and dW are paid once a block, so blocks must not be small
@@ -51,16 +50,6 @@ def _add(z, bias):
 
 
 @jit
-def _exponentiate(z, m):
-    """z = exp(z - m), in place; returns the sum."""
-    Z = z.dtype.type(0)
-    for v in range(z.shape[0]):
-        z[v] = exp(z[v] - m)
-        Z += z[v]
-    return Z
-
-
-@jit
 def _scale(z, factor, spread):
     """z = factor z - spread, in place."""
     for v in range(z.shape[0]):
@@ -76,7 +65,7 @@ def _rows(z, bias, t, smoothing, n, wanted, losses):
         _add(row, bias)
         m, target = largest(row), row[t[i]]
         below = distance_below(row, m) if smoothing > 0 else m
-        Z = _exponentiate(row, m)
+        Z = exponentiate(row, dtype(1), m)
         losses[i] = row_loss(target, m, Z, below, V, smoothing)
         if wanted:
             _scale(row, dtype(1 / (n * Z)), dtype(smoothing / V / n))

@@ -20,6 +20,7 @@ from numba import prange
 from tinyllm.autograd import Tensor, on_formulas
 from tinyllm.kernels.elementary import exp
 from tinyllm.kernels.jit import jit
+from tinyllm.kernels.recurrence import NO_MASK
 from tinyllm.ops.arrangement import where
 from tinyllm.shapes import check_floats
 
@@ -37,7 +38,7 @@ def softmax_formula(x, mask=None):
 def largest(x):
     """The maximum of x (V,); -inf where all of it is nan (the exp that follows keeps the nan).
 
-    Eight maxima side by side, because one alone waits for each comparison before the next.
+    Eight maxima side by side, which become one vector: one alone waits for each comparison before the next.
     """
     V, low = x.shape[0], x.dtype.type(-np.inf)
     m0, m1, m2, m3, m4, m5, m6, m7 = low, low, low, low, low, low, low, low
@@ -58,14 +59,21 @@ def largest(x):
 
 
 @jit
-def exponentials(x, factor):
-    """x (V,) becomes exp(factor (x - m)) in place, factor > 0  ->  m = max x and the sum of x."""
-    m, total = largest(x), x.dtype.type(0)
+def exponentiate(x, factor, m):
+    """x (V,) becomes exp(factor (x - m)) in place, factor > 0  ->  its sum."""
+    total = x.dtype.type(0)
     for v in range(x.shape[0]):
         e = exp(factor * (x[v] - m))
         x[v] = e
         total += e
-    return m, total
+    return total
+
+
+@jit
+def exponentials(x, factor):
+    """x (V,) becomes exp(factor (x - m)) in place  ->  m = max x and the sum of x."""
+    m = largest(x)
+    return m, exponentiate(x, factor, m)
 
 
 @jit
@@ -166,8 +174,7 @@ def softmax(x, axis=-1, mask=None):
     if on_formulas():
         return softmax_formula(x, mask)
     rows = x.data.reshape(-1, x.shape[-1])
-    y = softmax_forward(rows, np.zeros((0, 0), np.bool_) if mask is None
-                        else np.ascontiguousarray(mask).reshape(rows.shape))
+    y = softmax_forward(rows, NO_MASK if mask is None else np.ascontiguousarray(mask).reshape(rows.shape))
 
     def backward(dy):
         return (softmax_backward(dy.reshape(y.shape), y).reshape(x.shape),)
