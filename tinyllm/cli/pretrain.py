@@ -13,7 +13,7 @@ def add_arguments(parser):
     parser.add_argument("--resume", action="store_true",
                         help="go on with the run in RUN from its last checkpoint, with its own arguments")
     parser.add_argument("--force", action="store_true",
-                        help="replace the run in RUN (not with --resume); train even where the memory seems small")
+                        help="replace the run in RUN; train even if memory seems short (with --resume that alone)")
     parser.add_argument("--errors", choices=["strict", "replace"],
                         help="what to do with bytes that are not UTF-8")
     valid = parser.add_mutually_exclusive_group()

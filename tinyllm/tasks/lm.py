@@ -118,7 +118,7 @@ def pretrain(out, settings=None, *, resume=False, force=False, progress=None):
     """Train a language model as the settings (names and defaults: tasks/settings.py) say, in the run folder `out`.
 
     resume  go on with the run in `out`: of the settings only a budget counts, the others are those it was started with
-    force   replace a run in `out`, and train even where the memory seems too small
+    force   replace a run in `out`, and train even where the memory seems too small; with resume the latter alone
 
     Returns the result of the training, with the validation fields of the best weights.
     """
