@@ -195,3 +195,9 @@ def test_what_a_tensor_tells():
     assert x.detach().data is x.data and not x.detach().requires_grad
     assert repr(Tensor([1.0, 2.0])) == "Tensor([1., 2.])"
     assert repr(x).endswith(", requires_grad=True)")
+
+
+def test_numpy_reads_a_tensor_without_history():
+    assert np.asarray(Tensor([1.0, 2.0])).tolist() == [1.0, 2.0]
+    with pytest.raises(RuntimeError, match="would lose the history"):
+        np.asarray(Tensor([1.0], requires_grad=True))

@@ -133,3 +133,8 @@ def test_wrong_use_is_named(rng):
         gradcheck(exp, np.ones(2), parameters=[np.ones(2)], rng=rng)
     with pytest.raises(ValueError, match="parameter 0 must be .* requires_grad=False"):
         gradcheck(exp, np.ones(2), parameters=[Tensor(np.ones(2))], rng=rng)
+
+
+def test_a_result_that_depends_on_nothing_is_named(rng):
+    with pytest.raises(ValueError, match="does not depend on anything that is checked"):
+        gradcheck(lambda x: Tensor(np.ones(3)), np.ones(3), rng=rng)

@@ -135,6 +135,12 @@ class Tensor:
         """The data: an ndarray, not a copy."""
         return self.data
 
+    def __array__(self, dtype=None, copy=None):
+        """For np.asarray; RuntimeError for a tensor with a history, which would be lost unnoticed."""
+        if self.requires_grad:
+            raise RuntimeError("Tensor: NumPy would lose the history of this tensor, use .detach() or .data")
+        return np.array(self.data, dtype, copy=copy)
+
     def item(self):
         """The one number of a tensor of size 1, as Python's."""
         return self.data.item()

@@ -66,6 +66,8 @@ def _walk_backward(f, inputs, rng):
         raise TypeError(f"gradcheck: f must give a Tensor, got {type(out).__name__}")
     if not np.isfinite(out.data).all():
         raise ValueError("gradcheck: f must give finite numbers, got nan or inf")
+    if not out.requires_grad:
+        raise ValueError("gradcheck: what f gives does not depend on anything that is checked")
     with no_grad():
         if not np.allclose(out.data, f(*inputs).data, rtol=1e-9, atol=1e-12):
             raise ValueError("gradcheck: f must give the same at every call (seed anew what it draws)")

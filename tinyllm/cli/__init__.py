@@ -28,7 +28,7 @@ def parser():
     verbs = top.add_subparsers(dest="verb", metavar="VERB")
     for name, (module, text) in VERBS.items():
         sub = verbs.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".",
-                               formatter_class=Defaults)
+                               formatter_class=Defaults, allow_abbrev=False)
         module.add_arguments(sub)
         sub.set_defaults(run=module.run, usage=sub.error, defaults=sub.get_default)
     return top
@@ -46,14 +46,15 @@ def main(argv=None):
         return 2
     try:
         code = args.run(args) or 0
-        sys.stdout.flush()  # here, where what goes wrong is still answered
+        if sys.stdout is not None:
+            sys.stdout.flush()  # here, where what goes wrong is still answered
         return code
     except KeyboardInterrupt as stop:
-        print(f"tinyllm: {stop or 'interrupted'}", file=sys.stderr)
+        print(f"tinyllm: {str(stop) or 'interrupted, nothing new was saved'}", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        _forget_stdout()  # nobody reads on: end quietly
-        return 1
+        _forget_stdout()  # nobody reads on: end quietly, with the code of a program that a closed pipe ends
+        return 141
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         print(f"tinyllm: {where}{error.strerror or error}", file=sys.stderr)

@@ -7,7 +7,7 @@ class Defaults(argparse.ArgumentDefaultsHelpFormatter):
     """Help that shows the defaults that there are."""
 
     def _get_help_string(self, action):
-        return action.help if action.default in (None, False, ()) else super()._get_help_string(action)
+        return action.help if action.default in (None, False, (), "") else super()._get_help_string(action)
 
 
 def number(kind, least=None, most=None, above=None, below=None):
@@ -49,7 +49,8 @@ def add_sampling(parser):
                        help="choose among the likeliest that hold P of the probability")
     group.add_argument("--repetition-penalty", type=number(float, above=0), default=1.0, metavar="R",
                        help="above 1: tokens that already stand there become less likely")
-    group.add_argument("--seed", type=number(int, least=0), default=0, help="the same seed writes the same text")
+    group.add_argument("--seed", type=number(int, least=0), default=0, metavar="N",
+                       help="the same seed writes the same text")
 
 
 def print_json(result):

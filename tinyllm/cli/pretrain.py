@@ -26,7 +26,7 @@ def add_arguments(parser):
     text = parser.add_argument_group("text")
     text.add_argument("--tokenizer", choices=["char", "word", "bpe"], help="what a token is")
     text.add_argument("--vocab-size", type=count, metavar="V",
-                      help="how many tokens; char: all characters, word: 20000 at most, bpe: 4096 unless given")
+                      help="how many tokens; char: all characters, word: 20000 and bpe: 4096 at most unless given")
 
     model = parser.add_argument_group("model")
     model.add_argument("--cell", choices=["gru", "lstm", "rnn"], help="the recurrent layers' cell")
@@ -52,7 +52,7 @@ def add_arguments(parser):
     training.add_argument("--accumulate", type=count, metavar="N", help="batches whose gradients add up")
     training.add_argument("--lr", type=number(float, above=0), help="learning rate at its highest")
     training.add_argument("--warmup", type=fraction, metavar="F", help="share of the budget to reach it")
-    training.add_argument("--weight-decay", type=number(float, least=0), help="of AdamW")
+    training.add_argument("--weight-decay", type=number(float, least=0), metavar="W", help="of AdamW")
     training.add_argument("--clip", type=number(float, above=0), metavar="NORM",
                           help="longest gradient over all parameters")
     training.add_argument("--average", type=fraction, metavar="DECAY",
@@ -61,9 +61,12 @@ def add_arguments(parser):
                           help="stop after so many validations without a better one")
     training.add_argument("--evaluate-every", type=count, metavar="STEPS",
                           help="validate and save so often (else as often as costs little)")
-    training.add_argument("--seed", type=number(int, least=0),
+    training.add_argument("--seed", type=number(int, least=0), metavar="N",
                           help="of weights, batches and dropout: the same seed, the same run")
     parser.set_defaults(**PRETRAIN)
+
+
+LEAST_VOCABULARY = {"char": 5, "word": 5, "bpe": 260}  # the special tokens and something to say; all bytes
 
 
 def settings_of(args):
@@ -73,7 +76,14 @@ def settings_of(args):
 
 def check(args):
     """Wrong usage that one argument alone does not show."""
-    if args.hidden_dim % args.num_heads:
+    if "" in (args.out, args.valid, *args.files):
+        args.usage("FILE and RUN must be names, got an empty one")
+    least = LEAST_VOCABULARY[args.tokenizer]
+    if args.vocab_size is not None and args.vocab_size < least:
+        args.usage(f"--vocab-size must be at least {least} for --tokenizer {args.tokenizer}, got {args.vocab_size}")
+    if args.patience and args.files and not args.valid and not args.valid_fraction:
+        args.usage("--patience needs a validation text, and --valid-fraction 0 leaves none")
+    if args.num_attention_layers and args.hidden_dim % args.num_heads:
         args.usage(f"--num-heads must divide --hidden-dim, got {args.num_heads} and {args.hidden_dim}")
     if not args.files and args.valid_fraction != args.defaults("valid_fraction"):
         args.usage("--valid-fraction needs a FILE: the built-in text has its own validation part")

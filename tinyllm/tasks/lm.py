@@ -144,10 +144,10 @@ def pretrain(out, settings=None, *, resume=False, force=False, progress=None):
             raise ValueError(f"{out}: the text is not the one the run was started with")
         tokenizer, config = tokenizers.tokenizer_from_json(run.tokenizer_json), run.config["model"]
     ids = tokenizer.encode(train_text)
-    memory.check_fits(memory.estimate(config, settings, tokens=len(ids)), force=force)
-    model = LanguageModel(**config, rng=np.random.default_rng(seeds[0]))
     kind = ShuffledWindows if settings["shuffle"] else ContiguousBatches
     batches = kind(ids, settings["batch_size"], settings["seq_len"], rng=np.random.default_rng(seeds[1]))
+    memory.check_fits(memory.estimate(config, settings, tokens=len(ids)), force=force)
+    model = LanguageModel(**config, rng=np.random.default_rng(seeds[0]))
     task = Pretraining(model, batches, settings["seq_len"],
                        tokenizer.encode(valid_text) if valid_text else None, len(valid_text or ""))
     optimizer = optim.AdamW(_decayed(model, settings["weight_decay"]), lr=settings["lr"], betas=BETAS)
