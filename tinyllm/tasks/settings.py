@@ -8,10 +8,10 @@ PRETRAIN = {
     "files": (), "errors": "strict", "valid": None, "valid_fraction": 0.1,
     "tokenizer": "char", "vocab_size": None,
     "cell": "gru", "embed_dim": 128, "hidden_dim": 512, "num_layers": 1, "num_attention_layers": 1, "num_heads": 8,
-    "dropout": 0.3, "tie_weights": False,
+    "dropout": 0.2, "tie_weights": False,
     "steps": None, "epochs": None, "minutes": None,
     "batch_size": 32, "seq_len": 128, "shuffle": False, "accumulate": 1,
-    "lr": 4e-3, "warmup": 0.02, "weight_decay": 0.1, "clip": 1.0, "average": 0.0,
+    "lr": 4e-3, "warmup": 0.02, "weight_decay": 0.01, "clip": 1.0, "average": 0.0,
     "patience": None, "evaluate_every": None, "seed": 0,
 }
 MINUTES = 10.0  # the budget where none is given
