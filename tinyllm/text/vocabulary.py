@@ -22,17 +22,13 @@ PIECE = 1 << 20  # characters that are split into tokens at once, so that memory
 
 
 class Tokenizer:
-    """Text to ids and back.  A subclass has train, encode, unknown, decoder, data and from_data.
+    """Text to ids and back.  A subclass has vocab_size (special tokens included), train, encode, unknown,
+    decoder, data and from_data.
 
     type  names the tokenizer in its file and on the command line
     """
 
     type = None
-
-    @property
-    def vocab_size(self):
-        """The number of ids, special tokens included."""
-        raise NotImplementedError
 
     def to_json(self):
         """The tokenizer as JSON text, which from_json and tinyllm.text.load_tokenizer read."""
