@@ -2,7 +2,7 @@ import gzip
 
 import pytest
 
-from tinyllm.data.readers import read_text
+from tinyllm.data.readers import file_list, read_lines, read_record_lines, read_text
 
 
 def test_reads_plain_and_gzip(tmp_path):
@@ -16,9 +16,43 @@ def test_replace_goes_on(tmp_path):
     assert read_text(tmp_path / "a.txt", errors="replace") == "ab\ufffdcd"
 
 
+def test_a_byte_order_mark_is_no_text_where_the_file_begins(tmp_path):
+    (tmp_path / "a.txt").write_bytes(b"\xef\xbb\xbfab\xef\xbb\xbf")
+    assert read_text(tmp_path / "a.txt") == "ab\ufeff"
+
+
+@pytest.mark.parametrize("text, lines", [
+    ("a\nb\n", ["a", "b"]),
+    ("a\r\n\r\nb", ["a", "", "b"]),
+    ("a\n\n", ["a", ""]),
+    ("\n", [""]),
+    ("a\u2028b\x0bc\rd\x85\n", ["a\u2028b\x0bc\rd\x85"]),  # where str.splitlines would cut
+])
+def test_lines_end_with_lf_or_cr_lf(tmp_path, text, lines):
+    (tmp_path / "a.txt").write_bytes(text.encode())
+    assert read_lines(tmp_path / "a.txt") == lines
+
+
+def test_lines_of_records(tmp_path):
+    (tmp_path / "a.txt").write_bytes(b"a\n\nb\n\n\n")
+    assert read_record_lines(tmp_path / "a.txt") == ["a", "", "b"]
+    (tmp_path / "a.txt").write_bytes(b"\n\r\n\n")
+    with pytest.raises(ValueError, match="a.txt: the file has no records, only empty lines"):
+        read_record_lines(tmp_path / "a.txt")
+
+
+def test_one_file_or_several(tmp_path):
+    assert file_list("f", "ab") == ["ab"] and file_list("f", tmp_path) == [tmp_path]
+    assert file_list("f", ("a", "b")) == ["a", "b"]
+    with pytest.raises(ValueError, match="f: files must be at least one, got none"):
+        file_list("f", [])
+
+
 @pytest.mark.parametrize("name, data, message", [
     ("a.txt", b"", "a.txt: the file is empty"),
+    ("a.txt", b"\xef\xbb\xbf", "a.txt: the file is empty"),
     ("a.txt", b"abc\xff", r"a.txt: not UTF-8 at byte 3 \(0xff\); --errors replace goes on"),
+    ("a.txt", b"\xef\xbb\xbfabc\xff", r"a.txt: not UTF-8 at byte 6 \(0xff\)"),
     ("a.gz", b"no gzip", r"a.gz: not a whole gzip file \("),
     ("a.gz", gzip.compress(b"cut off" * 99)[:-9], r"a.gz: not a whole gzip file \("),
 ])

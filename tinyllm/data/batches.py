@@ -6,13 +6,14 @@ A window of T tokens at s reads ids[s : s + T] and predicts the token after each
     ShuffledWindows     windows in random order: each starts from nothing
 
 Both are iterators without an end, epoch after epoch, and every epoch draws anew where the text is cut: no
-token always stands at the edge of a window.  state_dict() is plain JSON and resumes inside an epoch, to the
-bit.
+token always stands at the edge of a window.
 """
 import zlib
 from typing import NamedTuple
 
 import numpy as np
+
+from tinyllm.data.epochs import Epochs
 
 
 class Batch(NamedTuple):
@@ -23,8 +24,10 @@ class Batch(NamedTuple):
     restart: bool
 
 
-class _Windows:
+class _Windows(Epochs):
     """What the two have in common: an epoch is an array of window starts (steps, rows)."""
+
+    reads = "text"
 
     def __init__(self, ids, batch_size, seq_len, *, rng):
         name = type(self).__name__
@@ -38,46 +41,14 @@ class _Windows:
         if len(self.ids) < seq_len + 1:
             raise ValueError(f"{name}: the text has {len(self.ids)} tokens, a window of {seq_len} and the "
                              f"token after it need {seq_len + 1}")
-        self.batch_size, self.seq_len, self.rng = batch_size, seq_len, rng
-        self._text = {"tokens": len(self.ids), "crc32": zlib.crc32(np.ascontiguousarray(self.ids, np.int64)),
-                      "batch_size": batch_size, "seq_len": seq_len}
-        self.epoch = 0  # how many have been begun
-        self.position = 0  # batches given out in this epoch
-        self._starts = None
+        self.batch_size, self.seq_len = batch_size, seq_len
+        crc32 = zlib.crc32(np.ascontiguousarray(self.ids, np.int64))
+        super().__init__({"tokens": len(self.ids), "crc32": crc32, "batch_size": batch_size,
+                          "seq_len": seq_len}, rng=rng)
 
-    def __iter__(self):
-        return self
-
-    def __next__(self):
-        if self._starts is None or self.position == self.steps_per_epoch:
-            self._begin_epoch()
-            self.epoch += 1
-            self.position = 0
-        window = self._starts[self.position][:, None] + np.arange(self.seq_len)
-        restart = self.restarts or self.position == 0
-        self.position += 1
-        return Batch(self.ids[window], self.ids[window + 1], restart)
-
-    def _begin_epoch(self):
-        self._drawn_from = self.rng.bit_generator.state
-        self._starts = self._draw()
-
-    def state_dict(self):
-        """Where the iterator stands, as JSON: the epoch, the batch in it, and the generator that drew it."""
-        begun = self._starts is not None
-        return {"epoch": self.epoch, "position": self.position, "text": self._text,
-                "rng": self._drawn_from if begun else self.rng.bit_generator.state}
-
-    def load_state_dict(self, state):
-        """Stand where state_dict() was taken; ValueError if that was over other ids or other sizes."""
-        if state["text"] != self._text:
-            raise ValueError(f"{type(self).__name__}: the state belongs to another text or other sizes: "
-                             f"it was {state['text']}, this is {self._text}")
-        self.rng.bit_generator.state = state["rng"]
-        self.epoch, self.position = state["epoch"], state["position"]
-        self._starts = None
-        if self.epoch:
-            self._begin_epoch()  # draws again what was drawn, and leaves the generator as it was
+    def _batch(self, starts):
+        window = starts[:, None] + np.arange(self.seq_len)
+        return Batch(self.ids[window], self.ids[window + 1], self.restarts or self.position == 0)
 
 
 class ContiguousBatches(_Windows):
