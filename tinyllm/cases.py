@@ -65,6 +65,14 @@ def _recurrent(op, gates, option, T=4, biases=2, **options):
     return Case(op, option, build)
 
 
+def _tagged(option, T, valid=None, scale=1.0):
+    """crf_nll with B = 3 and C = 3."""
+    def build(rng):
+        arrays = [scale * rng.standard_normal(shape) for shape in [(3, T, 3), (3, 3), (3,), (3,)]]
+        return (lambda x, *scores: ops.crf_nll(x, TAGS[:, :T], *scores, valid=valid)), arrays, ()
+    return Case("crf_nll", option, build)
+
+
 def _layer(layer, option, **options):
     """A recurrent layer with its parameters, fed with padded rows."""
     def build(rng):
@@ -119,6 +127,8 @@ SECOND_SEEN = MASK | (np.arange(5) == 1)  # with SOURCES, too, every row sees so
 SOURCES = np.array([[True] * 5, [True, True, False, False, False]])
 TARGETS = np.array([2, 0, IGNORE, 4])
 IDS = np.array([[3, 0, 3], [3, 1, 0]])
+BAGS = np.array([[[3, 0, 3], [-1, 1, 0]], [[-1, -1, -1], [2, -1, 3]]])
+TAGS = np.array([[2, 0, 1, 1], [0, 1, 2, 0], [2, 2, 0, 1]])
 
 CASES = [
     _plain("add", "broadcast", (3, 4), (4,)), _plain("sub", "broadcast", (3, 4), (3, 1)),
@@ -138,6 +148,8 @@ CASES = [
 
     _plain("linear", "", (2, 3, 5), (4, 5), (4,)), _plain("linear", "no bias", (3, 5), (4, 5)),
     Case("embedding", "repeated ids", lambda rng: (lambda w: ops.embedding(IDS, w), [rng.standard_normal((5, 3))], ())),
+    Case("embedding_bag", "empty places, repeated ids", lambda rng: (
+        lambda w: ops.embedding_bag(BAGS, w), [rng.standard_normal((5, 3))], ())),
     *[_recurrent(op, gates, option, **options) for op, gates in [("rnn", 1), ("gru", 3), ("lstm", 4)]
       for option, options in [("", {}), ("one step", {"T": 1}), ("valid", {"valid": PADDED}),
                               ("reverse", {"reverse": True}), ("no biases", {"biases": 0}),
@@ -166,6 +178,9 @@ CASES = [
     Case("linear_cross_entropy", "x alone, ignored targets", lambda rng, w=np.linspace(-1, 1, 15).reshape(5, 3): (
         (lambda x: ops.linear_cross_entropy(x, Tensor(w.astype(x.dtype)), None, TARGETS)),
         [rng.standard_normal((4, 3))], ())),
+    *[_tagged(option, T, **options) for option, T, options in [
+        ("", 4, {}), ("one step", 1, {}), ("valid", 4, {"valid": PADDED}),
+        ("scores far apart", 4, {"valid": PADDED, "scale": 30.0})]],
 
     _layer("RNN", "two layers, both directions", num_layers=2, bidirectional=True),
     _layer("GRU", "two layers, both directions", num_layers=2, bidirectional=True),

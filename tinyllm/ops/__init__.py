@@ -23,6 +23,7 @@ PRIMITIVES = {op.__name__: op for op in (
 COMPOSITES = {  # op: the file of its formula
     "linear": "linear",
     "embedding": "embedding",
+    "embedding_bag": "embedding_bag",
     "rnn": "rnn",
     "lstm": "lstm",
     "gru": "gru",
@@ -34,6 +35,7 @@ COMPOSITES = {  # op: the file of its formula
     "dropout": "dropout",
     "cross_entropy": "cross_entropy",
     "linear_cross_entropy": "linear_cross_entropy",
+    "crf_nll": "crf",
 }
 
 

@@ -17,6 +17,7 @@ from numba import prange
 
 from tinyllm.autograd import Tensor, on_formulas
 from tinyllm.kernels.jit import jit
+from tinyllm.kernels.recurrence import add_row
 from tinyllm.shapes import check_shapes
 
 COLUMNS = 64  # columns that a task adds up: a few cache lines of every row
@@ -33,21 +34,22 @@ def embedding_forward(ids, w):
 
 
 @jit(parallel=True)
-def _add_rows(dy, ids, dw):
-    """dw[ids[n]] += dy[n], blocks of columns over threads."""
+def add_rows(dy, ids, dw):
+    """dw[id] += dy[n] for each id >= 0 in ids[n] (K,), blocks of columns over threads."""
     E = dy.shape[1]
     for block in prange((E + COLUMNS - 1) // COLUMNS):
         first, last = block * COLUMNS, min(E, (block + 1) * COLUMNS)
         for n in range(ids.shape[0]):
-            source, total = dy[n][first:last], dw[ids[n]][first:last]
-            for e in range(last - first):
-                total[e] += source[e]
+            source = dy[n][first:last]
+            for k in range(ids.shape[1]):
+                if ids[n, k] >= 0:
+                    add_row(source, dw[ids[n, k]][first:last])
 
 
 def embedding_backward(dy, ids, V):
     """dy (N, E), ids (N,)  ->  dw (V, E)."""
     dw = np.zeros((V, dy.shape[1]), dy.dtype)
-    _add_rows(dy, ids, dw)
+    add_rows(dy, ids.reshape(len(ids), 1), dw)
     return dw
 
 
