@@ -64,6 +64,10 @@ class Task:
             loss = cross_entropy(self.logits(ids, None), (ids + 1) % VOCABULARY).item()
         return {"valid_loss": loss, "perplexity": np.float32(np.exp(loss))}
 
+    @staticmethod
+    def criterion(fields):
+        return fields["valid_loss"]
+
     def state_dict(self):
         return {} if self.carried is None else {"carried": self.carried}
 

@@ -7,13 +7,15 @@ import argparse
 import os
 import sys
 
-from tinyllm.cli import demo, doctor, evaluate, generate, gradcheck, pretrain
+from tinyllm.cli import demo, doctor, evaluate, finetune, generate, gradcheck, predict, pretrain
 from tinyllm.cli.arguments import Defaults
 
 VERBS = {
     "demo": (demo, "pretrain on the built-in text, generate, and say what to try next, in about three minutes"),
     "pretrain": (pretrain, "train a language model on plain text"),
+    "finetune": (finetune, "train a classifier, a tagger or a sequence-to-sequence model on labelled data"),
     "generate": (generate, "let a trained language model write"),
+    "predict": (predict, "what a finetuned model makes of each line"),
     "evaluate": (evaluate, "score a trained model on a file"),
     "gradcheck": (gradcheck, "compare every backward formula with central differences"),
     "doctor": (doctor, "versions, processor, threads, kernel cache, what is missing"),
@@ -29,8 +31,8 @@ def parser():
     for name, (module, text) in VERBS.items():
         sub = verbs.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".",
                                formatter_class=Defaults, allow_abbrev=False)
-        module.add_arguments(sub)
         sub.set_defaults(run=module.run, usage=sub.error, defaults=sub.get_default)
+        module.add_arguments(sub)  # the parsers of finetune's tasks set their own
     return top
 
 

@@ -2,6 +2,8 @@
 import argparse
 import math
 
+from tinyllm.tasks.settings import BUDGETS
+
 
 class Defaults(argparse.ArgumentDefaultsHelpFormatter):
     """Help that shows the defaults that there are."""
@@ -36,6 +38,97 @@ fraction = number(float, least=0, below=1)
 
 def add_json(parser):
     parser.add_argument("--json", action="store_true", help="print one JSON object on stdout and nothing else")
+
+
+def add_run(parser):
+    """Where a training's run folder is, and whether it is new."""
+    parser.add_argument("--out", required=True, metavar="RUN", help="the run folder to make")
+    parser.add_argument("--resume", action="store_true",
+                        help="go on with the run in RUN from its last checkpoint, with its own arguments")
+    parser.add_argument("--force", action="store_true",
+                        help="replace the run in RUN; train even if memory seems short (with --resume that alone)")
+
+
+def add_model(parser):
+    """The sizes of a model; the group, for what a task adds."""
+    model = parser.add_argument_group("model")
+    model.add_argument("--cell", choices=["gru", "lstm", "rnn"], help="the recurrent layers' cell")
+    model.add_argument("--embed-dim", type=count, metavar="E", help="size of an embedding")
+    model.add_argument("--hidden-dim", type=count, metavar="H", help="size of a recurrent state")
+    model.add_argument("--num-layers", type=count, metavar="N", help="recurrent layers")
+    model.add_argument("--num-attention-layers", type=number(int, least=0), metavar="N",
+                       help="attention layers on top of them")
+    model.add_argument("--num-heads", type=count, metavar="N", help="heads of each attention layer")
+    model.add_argument("--dropout", type=fraction, metavar="P", help="share of numbers dropped")
+    return model
+
+
+def add_training(parser, rows, minutes):
+    """How a model is trained; the group, for what a task adds.  rows: what a batch has so many of."""
+    training = parser.add_argument_group("training")
+    budget = training.add_mutually_exclusive_group()
+    budget.add_argument("--steps", type=count, metavar="N", help="train so many steps")
+    budget.add_argument("--epochs", type=count, metavar="N", help="or so often over the training data")
+    budget.add_argument("--minutes", type=number(float, above=0), metavar="M",
+                        help=f"or so long ({minutes:g} where no budget is given)")
+    training.add_argument("--batch-size", type=count, metavar="B", help=rows)
+    training.add_argument("--accumulate", type=count, metavar="N", help="batches whose gradients add up")
+    training.add_argument("--lr", type=number(float, above=0), help="learning rate at its highest")
+    training.add_argument("--warmup", type=fraction, metavar="F", help="share of the budget to reach it")
+    training.add_argument("--weight-decay", type=number(float, least=0), metavar="W", help="of AdamW")
+    training.add_argument("--clip", type=number(float, above=0), metavar="NORM",
+                          help="longest gradient over all parameters")
+    training.add_argument("--average", type=fraction, metavar="DECAY",
+                          help="keep a moving average of the weights with this decay and use it (0: none)")
+    training.add_argument("--patience", type=count, metavar="N",
+                          help="stop after so many validations without a better one")
+    training.add_argument("--evaluate-every", type=count, metavar="STEPS",
+                          help="validate and save so often (else as often as costs little)")
+    training.add_argument("--seed", type=number(int, least=0), metavar="N",
+                          help="of weights, batches and dropout: the same seed, the same run")
+    return training
+
+
+def check_model(args):
+    """Wrong usage: heads that do not divide the hidden size."""
+    if args.num_attention_layers and args.hidden_dim % args.num_heads:
+        args.usage(f"--num-heads must divide --hidden-dim, got {args.num_heads} and {args.hidden_dim}")
+
+
+def check_resumed(args, settings, names):
+    """Wrong usage: --resume with anything but a budget.  names: what an option is called, where not by its setting."""
+    if args.resume and (given := changed(args, [name for name in settings if name not in BUDGETS], names)):
+        args.usage(f"--resume goes on with the arguments that the run was started with: leave out {given}")
+
+
+def changed(args, settings, names):
+    """The options, as one types them, that are not as they come; empty where all are."""
+    return ", ".join(names.get(name, "--" + name.replace("_", "-")) for name in settings
+                     if getattr(args, name) != args.defaults(name))
+
+
+def add_data(parser):
+    """How a file of examples is read."""
+    data = parser.add_argument_group("data")
+    data.add_argument("--format", choices=["tsv", "lines", "csv", "jsonl", "babi"],
+                      help="of the files (else by their names and first lines)")
+    data.add_argument("--fields", type=_names, metavar="A,B", help="the fields of a CSV or JSON Lines file")
+    data.add_argument("--columns", type=_columns, metavar="I,J", help="the columns of a TSV, from 1")
+    data.add_argument("--errors", choices=["strict", "replace"], default="strict",
+                      help="what to do with bytes that are not UTF-8")
+
+
+def _names(text):
+    names = tuple(text.split(","))
+    if len(names) < 2 or not all(names):
+        raise argparse.ArgumentTypeError(f"must be names separated by commas, two or more, got {text}")
+    return names
+
+
+def _columns(text):
+    if not all(part.isdecimal() and int(part) > 0 for part in text.split(",")) or "," not in text:
+        raise argparse.ArgumentTypeError(f"must be numbers from 1 separated by commas, two or more, got {text}")
+    return tuple(int(part) for part in text.split(","))
 
 
 def add_sampling(parser):

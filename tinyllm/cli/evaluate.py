@@ -1,21 +1,38 @@
 """tinyllm evaluate RUN FILE: the scores of a run's task."""
-from tinyllm.cli.arguments import add_json, print_json
+from tinyllm.cli.arguments import add_data, add_json, changed, count, print_json
+
+OPTIONS = {"lm": ("errors",), "classify": ("format", "fields", "columns", "errors"), "tag": ("errors",),
+           "seq2seq": ("format", "fields", "columns", "errors", "beam")}
 
 
 def add_arguments(parser):
     parser.add_argument("run_folder", metavar="RUN", help="the run folder")
     parser.add_argument("files", nargs="+", metavar="FILE", help="what to score on")
-    parser.add_argument("--errors", choices=["strict", "replace"], default="strict",
-                        help="what to do with bytes that are not UTF-8")
+    parser.add_argument("--beam", type=count, metavar="N", help="seq2seq: so many hypotheses side by side (5)")
+    add_data(parser)
     add_json(parser)
 
 
 def run(args):
     import tinyllm
-    scores = tinyllm.load(args.run_folder).evaluate(*args.files, errors=args.errors)
+    model = tinyllm.load(args.run_folder)
+    task = model.task
+    others = {name for names in OPTIONS.values() for name in names} - {*OPTIONS[task]}
+    if given := changed(args, sorted(others), {}):
+        args.usage(f"{args.run_folder} is a run of {task}: leave out {given}")
+    scores = model.evaluate(*args.files, **{name: getattr(args, name) for name in OPTIONS[task]
+                                            if getattr(args, name) is not None})
     if args.json:
         print_json(scores)
     else:
         for name, value in scores.items():
-            print(f"{name:<16} {value:.4f}" if isinstance(value, float) else f"{name:<16} {value}")
+            if isinstance(value, dict):  # a table: of rows of numbers
+                for row, numbers in value.items():
+                    print(f"{name:<16} {row:<16} " + "  ".join(f"{key} {_shown(n)}" for key, n in numbers.items()))
+            else:
+                print(f"{name:<16} {_shown(value)}")
     return 0
+
+
+def _shown(value):
+    return f"{value:.4f}" if isinstance(value, float) else str(value)

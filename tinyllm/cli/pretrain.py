@@ -2,18 +2,15 @@
 import importlib.util
 import sys
 
-from tinyllm.cli.arguments import add_json, count, fraction, number, print_json
-from tinyllm.tasks.settings import BUDGETS, PRETRAIN
+from tinyllm.cli.arguments import (
+    add_json, add_model, add_run, add_training, check_model, check_resumed, count, fraction, print_json)
+from tinyllm.tasks.settings import MINUTES, PRETRAIN
 
 
 def add_arguments(parser):
     parser.add_argument("files", nargs="*", metavar="FILE",
                         help="UTF-8 text, .gz too; several are read one after the other; none: the built-in text")
-    parser.add_argument("--out", required=True, metavar="RUN", help="the run folder to make")
-    parser.add_argument("--resume", action="store_true",
-                        help="go on with the run in RUN from its last checkpoint, with its own arguments")
-    parser.add_argument("--force", action="store_true",
-                        help="replace the run in RUN; train even if memory seems short (with --resume that alone)")
+    add_run(parser)
     parser.add_argument("--errors", choices=["strict", "replace"],
                         help="what to do with bytes that are not UTF-8")
     valid = parser.add_mutually_exclusive_group()
@@ -28,41 +25,15 @@ def add_arguments(parser):
     text.add_argument("--vocab-size", type=count, metavar="V",
                       help="how many tokens; char: all characters, word: 20000 and bpe: 4096 at most unless given")
 
-    model = parser.add_argument_group("model")
-    model.add_argument("--cell", choices=["gru", "lstm", "rnn"], help="the recurrent layers' cell")
-    model.add_argument("--embed-dim", type=count, metavar="E", help="size of an embedding")
-    model.add_argument("--hidden-dim", type=count, metavar="H", help="size of a recurrent state")
-    model.add_argument("--num-layers", type=count, metavar="N", help="recurrent layers")
-    model.add_argument("--num-attention-layers", type=number(int, least=0), metavar="N",
-                       help="attention layers on top of them")
-    model.add_argument("--num-heads", type=count, metavar="N", help="heads of each attention layer")
-    model.add_argument("--dropout", type=fraction, metavar="P", help="share of numbers dropped")
+    model = add_model(parser)
     model.add_argument("--tie-weights", action="store_true", help="the output layer uses the embedding's matrix")
 
-    training = parser.add_argument_group("training")
-    budget = training.add_mutually_exclusive_group()
-    budget.add_argument("--steps", type=count, metavar="N", help="train so many steps")
-    budget.add_argument("--epochs", type=count, metavar="N", help="or so often over the text")
-    budget.add_argument("--minutes", type=number(float, above=0), metavar="M",
-                        help="or so long (10 where no budget is given)")
-    training.add_argument("--batch-size", type=count, metavar="B", help="texts side by side")
+    training = add_training(parser, "texts side by side", MINUTES["lm"])
     training.add_argument("--seq-len", type=count, metavar="T", help="tokens of each in a step")
     training.add_argument("--shuffle", action="store_true",
                           help="windows in random order, each from an empty state, instead of carrying the state on")
-    training.add_argument("--accumulate", type=count, metavar="N", help="batches whose gradients add up")
-    training.add_argument("--lr", type=number(float, above=0), help="learning rate at its highest")
-    training.add_argument("--warmup", type=fraction, metavar="F", help="share of the budget to reach it")
-    training.add_argument("--weight-decay", type=number(float, least=0), metavar="W", help="of AdamW")
-    training.add_argument("--clip", type=number(float, above=0), metavar="NORM",
-                          help="longest gradient over all parameters")
-    training.add_argument("--average", type=fraction, metavar="DECAY",
-                          help="keep a moving average of the weights with this decay and use it (0: none)")
-    training.add_argument("--patience", type=count, metavar="N",
-                          help="stop after so many validations without a better one")
-    training.add_argument("--evaluate-every", type=count, metavar="STEPS",
-                          help="validate and save so often (else as often as costs little)")
-    training.add_argument("--seed", type=number(int, least=0), metavar="N",
-                          help="of weights, batches and dropout: the same seed, the same run")
+    training.add_argument("--reverse", action="store_true",
+                          help="read the text backwards: for finetune --from-reversed")
     parser.set_defaults(**PRETRAIN)
 
 
@@ -83,16 +54,10 @@ def check(args):
         args.usage(f"--vocab-size must be at least {least} for --tokenizer {args.tokenizer}, got {args.vocab_size}")
     if args.patience and args.files and not args.valid and not args.valid_fraction:
         args.usage("--patience needs a validation text, and --valid-fraction 0 leaves none")
-    if args.num_attention_layers and args.hidden_dim % args.num_heads:
-        args.usage(f"--num-heads must divide --hidden-dim, got {args.num_heads} and {args.hidden_dim}")
+    check_model(args)
     if not args.files and args.valid_fraction != args.defaults("valid_fraction"):
         args.usage("--valid-fraction needs a FILE: the built-in text has its own validation part")
-    if args.resume:
-        given = [name for name, value in settings_of(args).items()
-                 if name not in BUDGETS and value != args.defaults(name)]
-        if given:
-            options = ", ".join("FILE" if name == "files" else "--" + name.replace("_", "-") for name in given)
-            args.usage(f"--resume goes on with the arguments that the run was started with: leave out {options}")
+    check_resumed(args, PRETRAIN, {"files": "FILE"})
 
 
 def draw_curves(run_folder):

@@ -56,17 +56,26 @@ class _Recurrent(Module):
         """
         state = self.initial_state(x.shape[0]) if state is None else state
         last = []
-        for layer in range(self.num_layers):
-            if layer:
-                x = dropout(x, self.dropout, rng)
-            outputs = []
-            for number, suffix in enumerate(self.directions):
-                out, end = self._run(x, state, layer * len(self.directions) + number,
-                                     self.layer_weights(layer, suffix), valid, suffix == "_reverse")
-                outputs.append(out)
-                last.append(end)
-            x = concatenate(outputs, axis=-1) if len(outputs) > 1 else outputs[0]
+        for number in range(self.num_layers):
+            x, ends = self.layer(number, x, state, valid, rng)
+            last += ends
         return x, self._join(last)
+
+    def layer(self, number, x, state, valid=None, rng=None):
+        """One of the layers: its outputs (B, T, H or 2H) and the list of its directions' last states, each (B, H).
+
+        x      what the layer reads; for every layer but the first, dropout comes before it
+        state  the states of all layers, as in forward
+        """
+        if number:
+            x = dropout(x, self.dropout, rng)
+        outputs, last = [], []
+        for direction, suffix in enumerate(self.directions):
+            out, end = self._run(x, state, number * len(self.directions) + direction,
+                                 self.layer_weights(number, suffix), valid, suffix == "_reverse")
+            outputs.append(out)
+            last.append(end)
+        return concatenate(outputs, axis=-1) if len(outputs) > 1 else outputs[0], last
 
     op = None
 

@@ -1,7 +1,7 @@
 """Tasks: reader + model + loss + metric, nothing more.  A run folder's config.json names its task."""
 import importlib
 
-MODULES = {"lm": "tinyllm.tasks.lm"}
+MODULES = {name: f"tinyllm.tasks.{name}" for name in ("lm", "classify", "tag", "seq2seq")}
 
 
 def load(path):

@@ -13,7 +13,7 @@ from tinyllm.metrics.perplexity import TextScore
 from tinyllm.models import LanguageModel
 from tinyllm.ops.cross_entropy import IGNORE
 from tinyllm.tasks import stored
-from tinyllm.tasks.settings import BUDGETS, complete
+from tinyllm.tasks.settings import BUDGETS, PRETRAIN, complete
 from tinyllm.text.vocabulary import BOS, EOS, PAD, UNK
 
 MODEL = ("embed_dim", "hidden_dim", "num_layers", "num_attention_layers", "num_heads", "cell", "dropout", "tie_weights")
@@ -81,6 +81,10 @@ class Pretraining:
         scores = score(self.model, self.valid_ids, self.valid_chars, self.seq_len, self.seq_len).as_dict()
         return {"valid_loss": scores["nats_per_token"], **scores}
 
+    @staticmethod
+    def criterion(fields):
+        return fields["valid_loss"]
+
     def state_dict(self):
         return {} if self.state is None else self.state.arrays()
 
@@ -129,9 +133,9 @@ def pretrain(out, settings=None, *, resume=False, force=False, progress=None):
 
     run = RunFolder.open(out) if resume else None
     if run is None:
-        settings = complete(settings or {})
+        settings = complete("pretrain", PRETRAIN, "lm", settings or {})
     else:  # without a budget now, with the one that the trainer file has
-        settings = {**run.config["training"], **{name: (settings or {}).get(name) for name in BUDGETS}}
+        settings = {**PRETRAIN, **run.config["training"], **{name: (settings or {}).get(name) for name in BUDGETS}}
     train_text, valid_text = read(settings)
     data = {"sha256": _sha256(train_text), "train_chars": len(train_text),
             "valid_sha256": _sha256(valid_text or ""), "valid_chars": len(valid_text or "")}
@@ -143,13 +147,14 @@ def pretrain(out, settings=None, *, resume=False, force=False, progress=None):
         if data != run.config["data"]:
             raise ValueError(f"{out}: the text is not the one the run was started with")
         tokenizer, config = tokenizers.tokenizer_from_json(run.tokenizer_json), run.config["model"]
-    ids = tokenizer.encode(train_text)
+    ids = encoded(tokenizer, train_text, settings["reverse"])
     kind = ShuffledWindows if settings["shuffle"] else ContiguousBatches
     batches = kind(ids, settings["batch_size"], settings["seq_len"], rng=np.random.default_rng(seeds[1]))
     memory.check_fits(memory.estimate(config, settings, tokens=len(ids)), force=force)
     model = LanguageModel(**config, rng=np.random.default_rng(seeds[0]))
     task = Pretraining(model, batches, settings["seq_len"],
-                       tokenizer.encode(valid_text) if valid_text else None, len(valid_text or ""))
+                       encoded(tokenizer, valid_text, settings["reverse"]) if valid_text else None,
+                       len(valid_text or ""))
     optimizer = optim.AdamW(_decayed(model, settings["weight_decay"]), lr=settings["lr"], betas=BETAS)
     options = loop.TrainingOptions.of(settings)
     if run is None:
@@ -159,6 +164,12 @@ def pretrain(out, settings=None, *, resume=False, force=False, progress=None):
                                      "training": absolute, "data": data}, tokenizer.to_json(), force=force)
     result = loop.train(task, optimizer, run, options, progress=progress or Progress(), resume=resume)
     return {"run": str(out), **result}
+
+
+def encoded(tokenizer, text, reverse):
+    """The ids of a text, from its last token to its first where reverse."""
+    ids = tokenizer.encode(text)
+    return ids[::-1].copy() if reverse else ids
 
 
 def _decayed(model, weight_decay):
@@ -178,7 +189,7 @@ def load(run):
     Raises RunFolderError for files that do not describe a language model, whoever wrote them.
     """
     config = stored.checked_config(run)
-    tokenizer, arrays = stored.checked_tokenizer(run, config), stored.checked_weights(run, config)
+    tokenizer, arrays = stored.checked_tokenizer(run, config["vocab_size"]), stored.checked_weights(run)
     model = LanguageModel(**config, rng=np.random.default_rng(0))
     stored.load_weights(model, arrays, run)
     return TrainedLanguageModel(model, tokenizer, run.config)
@@ -187,9 +198,12 @@ def load(run):
 class TrainedLanguageModel:
     """What `tinyllm.load(RUN)` gives for a language model: model, tokenizer, config."""
 
+    task = "lm"
+
     def __init__(self, model, tokenizer, config):
         self.model, self.tokenizer, self.config = model, tokenizer, config
         self.seq_len = config["training"]["seq_len"]
+        self.reverse = config["training"].get("reverse") is True
 
     def stream(self, prompt="", *, max_tokens=300, temperature=0.8, top_k=None, top_p=None, repetition_penalty=1.0,
                seed=0):
@@ -198,6 +212,8 @@ class TrainedLanguageModel:
         Raises ValueError for a prompt with characters (or words) that the tokenizer never saw and for wrong values,
         before anything is written.
         """
+        if self.reverse:
+            raise ValueError("generate: the model was pretrained on reversed text: it is a start for finetune")
         if unknown := [piece for piece in self.tokenizer.unknown(prompt) if not piece.isspace()]:
             raise ValueError(f"generate: the tokenizer never saw {', '.join(map(repr, unknown))} of the prompt")
         ids = self.tokenizer.encode(prompt)
@@ -230,7 +246,7 @@ class TrainedLanguageModel:
         """The TextScore of a text."""
         if not text:
             raise ValueError("score: the text is empty")
-        return score(self.model, self.tokenizer.encode(text), len(text), self.seq_len, self.seq_len)
+        return score(self.model, encoded(self.tokenizer, text, self.reverse), len(text), self.seq_len, self.seq_len)
 
     def novel_share(self, texts):
         """The share of the texts' pieces (20 characters, or 5 words) that stand nowhere in the training text, 0..1.

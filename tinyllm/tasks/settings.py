@@ -1,30 +1,47 @@
-"""What a training can be asked for, and what it does where it is not: the command line and Python read the same table.
+"""What a training can be asked for, and what it does where it is not: the command line and Python read the same tables.
 
-The meaning of each is what `tinyllm pretrain --help` says.
+The meaning of each is what `tinyllm pretrain --help` and `tinyllm finetune TASK --help` say.
 """
 BUDGETS = ("steps", "epochs", "minutes")
+
+MODEL = {
+    "cell": "gru", "embed_dim": 128, "hidden_dim": 512, "num_layers": 1, "num_attention_layers": 1, "num_heads": 8,
+    "dropout": 0.2}
+TRAINING = {
+    "steps": None, "epochs": None, "minutes": None, "batch_size": 32, "accumulate": 1,
+    "lr": 4e-3, "warmup": 0.02, "weight_decay": 0.01, "clip": 1.0, "average": 0.0,
+    "patience": None, "evaluate_every": None, "seed": 0}
 
 PRETRAIN = {
     "files": (), "errors": "strict", "valid": None, "valid_fraction": 0.1,
     "tokenizer": "char", "vocab_size": None,
-    "cell": "gru", "embed_dim": 128, "hidden_dim": 512, "num_layers": 1, "num_attention_layers": 1, "num_heads": 8,
-    "dropout": 0.2, "tie_weights": False,
-    "steps": None, "epochs": None, "minutes": None,
-    "batch_size": 32, "seq_len": 128, "shuffle": False, "accumulate": 1,
-    "lr": 4e-3, "warmup": 0.02, "weight_decay": 0.01, "clip": 1.0, "average": 0.0,
-    "patience": None, "evaluate_every": None, "seed": 0,
+    **MODEL, "tie_weights": False,
+    **TRAINING, "seq_len": 128, "shuffle": False, "reverse": False}
+
+SUPERVISED = {
+    "train": (), "dev": (), "format": None, "fields": None, "columns": None, "errors": "strict",
+    "from_run": None, "from_reversed": None, "from_lr": 1.0,
+    "vocab_size": None, "max_len": 256,
+    **MODEL, "hidden_dim": 256, "num_heads": 4, "dropout": 0.4,
+    **TRAINING, "lr": 2e-3, "warmup": 0.05, "average": 0.99, "label_smoothing": 0.0, "word_dropout": 0.0}
+
+FINETUNE = {
+    "classify": {**SUPERVISED, "tokenizer": "token", "features": True, "word_dropout": 0.1, "label_smoothing": 0.1},
+    "tag": {**SUPERVISED, "tokenizer": "token", "features": True, "word_dropout": 0.1, "crf": True},
+    "seq2seq": {**SUPERVISED, "tokenizer": "bpe", "max_len": 100, "embed_dim": 256, "hidden_dim": 512, "num_heads": 8,
+                "batch_size": 64, "tie_weights": True, "teacher_forcing_ratio": 1.0, "label_smoothing": 0.1},
 }
-MINUTES = 10.0  # the budget where none is given
+MINUTES = {"lm": 10.0, "classify": 5.0, "tag": 10.0, "seq2seq": 20.0}  # the budget where none is given
 
 
-def complete(settings):
-    """All of PRETRAIN, with these instead of the defaults.
+def complete(verb, table, task, settings):
+    """All of the table, with these settings instead of its defaults; a budget where none is given.
 
     Raises ValueError for a name that is not among them.
     """
-    if unknown := sorted(set(settings) - set(PRETRAIN)):
-        raise ValueError(f"pretrain: settings must be among {', '.join(PRETRAIN)}, got {', '.join(unknown)}")
-    settings = {**PRETRAIN, **settings}
+    if unknown := sorted(set(settings) - set(table)):
+        raise ValueError(f"{verb}: settings must be among {', '.join(table)}, got {', '.join(unknown)}")
+    settings = {**table, **settings}
     if all(settings[name] is None for name in BUDGETS):
-        settings["minutes"] = MINUTES
+        settings["minutes"] = MINUTES[task]
     return settings

@@ -1,4 +1,4 @@
-"""What a run folder says about a language model, checked before a model of that size is made.
+"""What a run folder says about a model, checked before a model of that size is made.
 
 Files of our own have checksums; those of another program have none, and every entry of their config.json may be
 missing, of another kind, or larger than any memory.
@@ -6,8 +6,8 @@ missing, of another kind, or larger than any memory.
 from tinyllm import text as tokenizers
 from tinyllm.checked_json import brief
 from tinyllm.models.language_model import CELLS
-from tinyllm.training.memory import num_parameters
-from tinyllm.training.run_folder import CONFIG, MODEL, TOKENIZER, RunFolderError
+from tinyllm.training import sizes
+from tinyllm.training.run_folder import CONFIG, MODEL, TOKENIZER, RunFolder, RunFolderError
 
 
 def _whole(least):
@@ -15,35 +15,106 @@ def _whole(least):
     return f"a whole number from {least}", lambda value: type(value) is int and least <= value < 2**31
 
 
-ENTRIES = {  # of config.json: what each must be, and whether a value is that
-    **{f"model.{name}": _whole(1) for name in ("vocab_size", "embed_dim", "hidden_dim", "num_layers", "num_heads")},
-    "model.num_attention_layers": _whole(0),
-    "model.cell": (f"one of {', '.join(CELLS)}", lambda value: isinstance(value, str) and value in CELLS),
-    "model.dropout": ("a number from 0 to below 1", lambda value: type(value) in (int, float) and 0 <= value < 1),
-    "model.tie_weights": ("true or false", lambda value: isinstance(value, bool)),
-    "training.seq_len": _whole(1),
+SIZES = {
+    **{name: _whole(1) for name in ("vocab_size", "embed_dim", "hidden_dim", "num_layers", "num_heads")},
+    "num_attention_layers": _whole(0),
+    "cell": (f"one of {', '.join(CELLS)}", lambda value: isinstance(value, str) and value in CELLS),
+    "dropout": ("a number from 0 to below 1", lambda value: type(value) in (int, float) and 0 <= value < 1)}
+YES_OR_NO = "true or false", lambda value: isinstance(value, bool)
+SHARED = "true", lambda value: value is True
+ENCODER = {**SIZES, "bidirectional": YES_OR_NO, "num_features": _whole(0)}
+DECODER = {**SIZES, "memory_dim": _whole(1), "tie_weights": YES_OR_NO}
+
+
+def _names(least):
+    """A list of at least so many different names, and whether a value is one."""
+    return f"a list of at least {least} different names", lambda value: (
+        isinstance(value, list) and len(value) >= least and all(isinstance(name, str) for name in value)
+        and len(set(value)) == len(value))
+
+
+def _within(part, entries):
+    return {f"{part}.{name}": entry for name, entry in entries.items()}
+
+
+ENTRIES = {  # of config.json, for each task: what each must be, and whether a value is that
+    "lm": {**_within("model", {**SIZES, "tie_weights": YES_OR_NO}), "training.seq_len": _whole(1)},
+    "classify": {**_within("model", {**ENCODER, "num_classes": _whole(2)}),
+                 "about.labels": _names(2), "training.max_len": _whole(1)},
+    "tag": {**_within("model", {**ENCODER, "num_tags": _whole(1), "crf": YES_OR_NO}),
+            "about.tags": _names(1), "training.max_len": _whole(1)},
+    "seq2seq": {**_within("model.encoder", ENCODER), **_within("model.decoder", DECODER),
+                "model.max_seq_len": _whole(1), "model.share_embeddings": SHARED, "training.max_len": _whole(1)},
 }
+NUMBERS = {"lm": sizes.language_model, "classify": sizes.classifier, "tag": sizes.tagger, "seq2seq": sizes.seq2seq}
 
 
 def checked_config(run):
-    """The arguments of LanguageModel; RunFolderError names config.json and the entry that is wrong or missing."""
-    path, config = run.path / CONFIG, run.config
-    for entry, (expected, fits) in ENTRIES.items():
-        part, name = entry.split(".")
-        value = config[part].get(name) if isinstance(config.get(part), dict) else None
+    """The arguments of the task's model; RunFolderError names config.json and the entry that is wrong or missing."""
+    path, entries = run.path / CONFIG, ENTRIES[run.config["task"]]
+    for entry, (expected, fits) in entries.items():
+        value = _entry(run.config, entry)
         if not fits(value):
             raise RunFolderError(f"{path}: {entry} must be {expected}, got {brief(value)}")
-    model = config["model"]
-    for name in model:
-        if f"model.{name}" not in ENTRIES:
-            raise RunFolderError(f"{path}: model has an entry that this version does not know, {brief(name)}")
-    if model["num_attention_layers"] and model["hidden_dim"] % model["num_heads"]:
-        raise RunFolderError(f"{path}: model.num_heads must divide model.hidden_dim, got {model['num_heads']} and "
-                             f"{model['hidden_dim']}")
+    for part in {entry.rpartition(".")[0] for entry in entries if entry.startswith("model.")} | {"model"}:
+        for name in _entry(run.config, part):
+            if not any(entry == f"{part}.{name}" or entry.startswith(f"{part}.{name}.") for entry in entries):
+                raise RunFolderError(f"{path}: {part} has an entry that this version does not know, {brief(name)}")
+    model = run.config["model"]
+    for part, sizes_of in [("model", model), *((f"model.{name}", model[name]) for name in ("encoder", "decoder")
+                                               if name in model)]:
+        if sizes_of.get("num_attention_layers") and sizes_of["hidden_dim"] % sizes_of["num_heads"]:
+            raise RunFolderError(f"{path}: {part}.num_heads must divide {part}.hidden_dim, got "
+                                 f"{sizes_of['num_heads']} and {sizes_of['hidden_dim']}")
     return model
 
 
-def checked_tokenizer(run, config):
+def _entry(config, path):
+    """The value at a path of names, None where there is none."""
+    for name in path.split("."):
+        config = config.get(name) if isinstance(config, dict) else None
+    return config
+
+
+def language_model(path):
+    """config, tokenizer, weights and training settings of a pretrained run, to start another model from."""
+    run = RunFolder.open(path)
+    if run.config["task"] != "lm":
+        raise RunFolderError(f"{path}: a start must be a language model (tinyllm pretrain), its task is "
+                             f"{run.config['task']}")
+    config = checked_config(run)
+    return config, checked_tokenizer(run, config["vocab_size"]), checked_weights(run), run.config["training"]
+
+
+def supervised(run):
+    """config, what the task keeps about its data, tokenizer and max_len of a run."""
+    config = checked_config(run)
+    about, task = run.config.get("about"), run.config["task"]
+    named = {"classify": ("labels", "num_classes"), "tag": ("tags", "num_tags")}.get(task)
+    if named and len(about[named[0]]) != config[named[1]]:
+        raise RunFolderError(f"{run.path / CONFIG}: model.{named[1]} must be the number of about.{named[0]}, got "
+                             f"{config[named[1]]} and {len(about[named[0]])}")
+    if task == "seq2seq":
+        _check_halves(run, config)
+    tokenizer = checked_tokenizer(run, (config.get("encoder") or config)["vocab_size"])
+    features = getattr(tokenizer, "num_features", 0)
+    if features != (config.get("encoder") or config)["num_features"]:
+        raise RunFolderError(f"{run.path / TOKENIZER}: has {features} features, num_features in {CONFIG} is "
+                             f"{(config.get('encoder') or config)['num_features']}")
+    return config, about, tokenizer, run.config["training"]["max_len"]
+
+
+def _check_halves(run, config):
+    """Encoder and decoder share their vocabulary and its embeddings."""
+    encoder, decoder = config["encoder"], config["decoder"]
+    for of_encoder, of_decoder in [("vocab_size", "vocab_size"), ("embed_dim", "embed_dim"),
+                                   ("hidden_dim", "memory_dim"), ("cell", "cell")]:
+        if encoder[of_encoder] != decoder[of_decoder]:
+            raise RunFolderError(f"{run.path / CONFIG}: model.encoder.{of_encoder} and model.decoder.{of_decoder} must "
+                                 f"be the same, got {encoder[of_encoder]} and {decoder[of_decoder]}")
+
+
+def checked_tokenizer(run, vocab_size):
     """The tokenizer, which has as many ids as the model; RunFolderError names what is wrong with tokenizer.json."""
     path = run.path / TOKENIZER
     if run.tokenizer_json is None:
@@ -52,19 +123,18 @@ def checked_tokenizer(run, config):
         tokenizer = tokenizers.tokenizer_from_json(run.tokenizer_json)
     except ValueError as error:
         raise RunFolderError(f"{path}: {error}") from None
-    if tokenizer.vocab_size != config["vocab_size"]:
-        raise RunFolderError(f"{path}: has {tokenizer.vocab_size} tokens, model.vocab_size in {CONFIG} is "
-                             f"{config['vocab_size']}")
+    if tokenizer.vocab_size != vocab_size:
+        raise RunFolderError(f"{path}: has {tokenizer.vocab_size} tokens, model.vocab_size in {CONFIG} is {vocab_size}")
     return tokenizer
 
 
-def checked_weights(run, config):
+def checked_weights(run):
     """The arrays of model.safetensors, as many numbers as the config says: a model of its sizes fits where they did."""
     path, arrays = run.path / MODEL, run.load_model()
     for name, array in arrays.items():
         if array.dtype.kind != "f":
             raise RunFolderError(f"{path}: tensor {brief(name)} must be floating point, got {array.dtype}")
-    total, expected = sum(array.size for array in arrays.values()), num_parameters(config)
+    total, expected = sum(array.size for array in arrays.values()), NUMBERS[run.config["task"]](run.config["model"])
     if total != expected:
         raise RunFolderError(f"{path}: holds {total} numbers, a model of the sizes in {CONFIG} has {expected}")
     return arrays

@@ -1,16 +1,21 @@
-"""str -> ids -> str: characters, words, byte-level BPE."""
+"""str -> ids -> str: characters, words, byte-level BPE; tokens as they come, and their features."""
 from pathlib import Path
 
 from tinyllm.checked_json import brief
 from tinyllm.text.bpe import BPETokenizer
 from tinyllm.text.char import CharTokenizer
+from tinyllm.text.featured import FeaturedTokenizer
+from tinyllm.text.features import PAD_FEATURE, TokenFeatures, pad_features
+from tinyllm.text.tokens import TokenVocabulary
 from tinyllm.text.vocabulary import BOS, EOS, PAD, SPECIAL_TOKENS, UNK, file_type, parse, read
-from tinyllm.text.word import WordTokenizer
+from tinyllm.text.word import WordTokenizer, split_words
 
 __all__ = ["PAD", "UNK", "BOS", "EOS", "SPECIAL_TOKENS", "CharTokenizer", "WordTokenizer", "BPETokenizer",
-           "TOKENIZERS", "load_tokenizer", "tokenizer_from_json"]
+           "TokenVocabulary", "FeaturedTokenizer", "TOKENIZERS", "load_tokenizer", "tokenizer_from_json", "split_words",
+           "PAD_FEATURE", "TokenFeatures", "pad_features"]
 
-TOKENIZERS = {cls.type: cls for cls in (CharTokenizer, WordTokenizer, BPETokenizer)}
+TOKENIZERS = {cls.type: cls for cls in (CharTokenizer, WordTokenizer, BPETokenizer, TokenVocabulary)}
+READABLE = {**TOKENIZERS, FeaturedTokenizer.type: FeaturedTokenizer}  # what a file can hold
 
 
 def load_tokenizer(path_or_json):
@@ -27,6 +32,6 @@ def tokenizer_from_json(text):
     """The tokenizer of a file's content, whichever it is.  Raises ValueError as load_tokenizer."""
     data = parse(text)
     kind = file_type(data)
-    if not isinstance(kind, str) or kind not in TOKENIZERS:
-        raise ValueError(f"tokenizer: type must be one of {', '.join(TOKENIZERS)}, got {brief(kind)}")
-    return TOKENIZERS[kind].from_data(data)
+    if not isinstance(kind, str) or kind not in READABLE:
+        raise ValueError(f"tokenizer: type must be one of {', '.join(READABLE)}, got {brief(kind)}")
+    return READABLE[kind].from_data(data)

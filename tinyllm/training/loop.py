@@ -41,6 +41,7 @@ def train(task, optimizer, run, options, *, progress, resume=False):
                    targets_in(batch)       how many those are
                    evaluate()              dict of numbers, valid_loss among them; changes nothing; {} where
                                            there is nothing to evaluate on: the last weights are the best then
+                   criterion(fields)       a number of such a dict: the smaller, the better the weights
                    valid_targets           how many targets evaluate() scores: decides how often it is called
                    state_dict()            name -> array: what is carried from batch to batch, or {}
                    load_state_dict(arrays) the way back
@@ -230,7 +231,7 @@ class _Trainer:
             valid_loss = fields.get("valid_loss")
             if valid_loss is not None and not math.isfinite(valid_loss):
                 self._stop(self.step, f"the validation loss is {valid_loss}")
-            better = valid_loss is None or valid_loss < (self.best or {}).get("valid_loss", math.inf)
+            better = not (fields and self.best) or self.task.criterion(fields) < self.task.criterion(self.best)
             model = self._weights() if better else None
         self.best, self.since_best = (fields, 0) if better else (self.best, self.since_best + 1)
         self.loss_sum, self.loss_count, self.evaluated_at = 0.0, 0, self.step

@@ -1,4 +1,4 @@
-"""How much memory training a language model takes, before it is started: a sum with a line for each part.
+"""How much memory training a model takes, before it is started: a sum with a line for each part.
 
     parameters   weights, gradients and optimizer moments, the average where one is kept
     kept         what the forward of a step keeps for its backward: each op's docstring says what that is
@@ -12,10 +12,11 @@ In numbers of float32 unless said otherwise; N = B T tokens a step.
 import os
 from pathlib import Path
 
+from tinyllm.training import sizes
+
 FLOAT = 4  # bytes
 CODE = 65 << 20  # bytes
 LOGITS = 1 << 24  # bytes of logits at a time (ops/linear_cross_entropy.py)
-GATES = {"gru": 3, "lstm": 4, "rnn": 1}  # gates of a cell, each with H outputs
 KEPT = {"gru": 5, "lstm": 6, "rnn": 1}  # times N H: h, r, z, n, g; h, c, i, f, g, o; h
 BACK = {"gru": 4, "lstm": 4, "rnn": 1}  # times N H: what the time loop of the backward writes
 
@@ -45,10 +46,10 @@ def estimate_bytes(config, num_parameters, *, batch_size, seq_len, average=False
     attention = attentions * (7 * N * H + config["num_heads"] * N + (2 * N * H if drops else 0))
     ending = N * output + (2 * N * H if drops else 0) + (N * E if output != H else 0)
     logits = min(LOGITS // FLOAT, N * V)
-    strips = max(GATES[cell], 3 if attentions else 1) * N * H  # dy packed for dW = dy^T x
+    strips = max(sizes.GATES[cell], 3 if attentions else 1) * N * H  # dy packed for dW = dy^T x
     panels = max(N * max(H, E), 3 * H * H)  # x packed for the same
     in_evaluation = (6 if attentions else 3) * M * H  # of one op and the next
-    return {name: FLOAT * numbers for name, numbers in {
+    return _in_bytes({
         "weights": P,
         "gradients": P,
         "optimizer moments": moments * P,
@@ -60,29 +61,73 @@ def estimate_bytes(config, num_parameters, *, batch_size, seq_len, average=False
         "scratch of the output layer": logits + 2 * V * output,
         "scratch of the recurrent layers": BACK[cell] * N * H + N * H,
         "scratch of products": strips + panels,
-        "evaluation": GATES[cell] * M * H + max(0, in_evaluation - recurrent - attention - ending),
+        "evaluation": sizes.GATES[cell] * M * H + max(0, in_evaluation - recurrent - attention - ending),
         "text": 5 * tokens,
         "code": CODE // FLOAT,
-    }.items()}
-
-
-def num_parameters(config):
-    """How many numbers a LanguageModel of this config learns, counted before it is made."""
-    V, E, H = (config[name] for name in ("vocab_size", "embed_dim", "hidden_dim"))
-    gates = GATES[config["cell"]]
-    recurrent = gates * H * (E + H + 2 + (config["num_layers"] - 1) * (2 * H + 2))
-    attention = config["num_attention_layers"] * (4 * H * H + 6 * H)  # qkv and out with biases, gain and bias
-    if config["tie_weights"]:
-        output = V + (E * H + E if E != H else 0)
-    else:
-        output = V * H + V
-    return V * E + recurrent + attention + output
+    })
 
 
 def estimate(config, settings, tokens=0):
     """estimate_bytes for a LanguageModel.config and the settings of its training (batch_size, seq_len, average)."""
-    return estimate_bytes(config, num_parameters(config), batch_size=settings["batch_size"],
+    return estimate_bytes(config, sizes.language_model(config), batch_size=settings["batch_size"],
                           seq_len=settings["seq_len"], average=settings.get("average", 0) > 0, tokens=tokens)
+
+
+def estimate_classifier(config, settings, tokens, slots):
+    """{part: bytes} for training a Classifier or a Tagger.
+
+    tokens  B T of the largest batch, padding included
+    slots   features of a token
+    """
+    P = (sizes.classifier if "num_classes" in config else sizes.tagger)(config)
+    N, H = tokens, config["hidden_dim"]
+    return _in_bytes({
+        **_per_parameter(P, settings), **_of_encoder(config, N, slots),
+        "passing gradients": 4 * N * H,
+        "scratch of products": 2 * sizes.GATES[config["cell"]] * N * H + 2 * N * max(H, config["embed_dim"]),
+        "code": CODE // FLOAT})
+
+
+def estimate_seq2seq(config, settings, source_tokens, target_tokens):
+    """{part: bytes} for training a Seq2Seq: source_tokens B S and target_tokens B T of the largest batch."""
+    encoder, decoder = config["encoder"], config["decoder"]
+    N, M, V = target_tokens, source_tokens, decoder["vocab_size"]
+    E, H, layers = (decoder[name] for name in ("embed_dim", "hidden_dim", "num_layers"))
+    drops, gates = decoder["dropout"] > 0, sizes.GATES[decoder["cell"]]
+    recurrent = (N * E * (3 if drops else 1) + layers * KEPT[decoder["cell"]] * N * H)
+    # queries, keys and values, their mixture, W_o of it, its sum with h, layer norm
+    cross = layers * (5 * N * H + 2 * M * H + (2 * N * H if drops else 0))
+    attention = decoder["num_attention_layers"] * (7 * N * H + (2 * N * H if drops else 0))
+    output = E if decoder["tie_weights"] else H
+    return _in_bytes({
+        **_per_parameter(sizes.seq2seq(config), settings), **_of_encoder(encoder, M, 0),
+        "kept by the decoder": recurrent + cross + attention + N * (output + (2 * H if drops else 0)),
+        "passing gradients": 4 * (N + M) * H,
+        "scratch of the output layer": min(LOGITS // FLOAT, N * V) + 2 * V * output,
+        "scratch of products": 2 * gates * max(N, M) * H + 2 * max(N, M) * max(H, E),
+        "code": CODE // FLOAT})
+
+
+def _per_parameter(P, settings):
+    """Numbers that there are for each of P parameters."""
+    return {"weights": P, "gradients": P, "optimizer moments": 2 * P,
+            "average of the weights": P if settings.get("average", 0) > 0 else 0}
+
+
+def _of_encoder(config, N, slots):
+    """What an Encoder keeps of N tokens for its backward."""
+    E, H, drops = config["embed_dim"], config["hidden_dim"], config["dropout"] > 0
+    directions, layers = 1 + config["bidirectional"], config["num_layers"]
+    read = N * E * (1 + 2 * drops + (config["num_features"] > 0)) + N * slots
+    recurrent = layers * directions * (KEPT[config["cell"]] + (directions > 1) + 2 * drops * (layers > 1)) * N * H
+    merged = (directions > 1) * N * H + 2 * drops * N * H
+    attention = config["num_attention_layers"] * (7 + 2 * drops) * N * H
+    return {"kept by the encoder": read + recurrent + merged + attention,
+            "scratch of the encoder": (BACK[config["cell"]] + 1) * N * H}
+
+
+def _in_bytes(numbers):
+    return {name: FLOAT * number for name, number in numbers.items()}
 
 
 def available_bytes():

@@ -1,0 +1,288 @@
+"""Learning from labels: each task learns, is loaded again, goes on to the bit, and starts from a language model."""
+import json
+import signal
+
+import numpy as np
+import pytest
+
+import tinyllm
+from tests.tasks.supervised import DATA, OPTIONS, SMALL, files, pretrained, settings, train
+from tests.training.same_run import assert_same_run
+from tinyllm.cli import main
+from tinyllm.tasks import classify, seq2seq, supervised, tag
+from tinyllm.text import UNK
+from tinyllm.tasks.inputs import drop_words
+from tinyllm.training import memory
+from tinyllm.training.loop import Interrupted
+from tinyllm.training.run_folder import RunFolder, RunFolderError
+
+TASKS = {"classify": classify, "tag": tag, "seq2seq": seq2seq}
+LEARNT = {"classify": ("accuracy", 1.0), "tag": ("f1", 1.0), "seq2seq": ("exact_match", 0.9)}
+STEPS = {"classify": 60, "tag": 80, "seq2seq": 150}
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_learns_and_is_what_was_trained_when_loaded(tmp_path, task):
+    data = files(tmp_path)[task]
+    result = train(task, tmp_path / "run", "--train", data, "--dev", data, "--steps", STEPS[task])
+    name, least = LEARNT[task]
+    assert result[name] >= least and result["steps"] == STEPS[task]
+    scores = tinyllm.load(tmp_path / "run").evaluate(data)
+    assert scores[name] == pytest.approx(result[name])
+
+
+def test_what_the_loaded_ones_predict(tmp_path):
+    data = files(tmp_path)
+    for task in TASKS:
+        train(task, tmp_path / task, "--train", data[task], "--dev", data[task], "--steps", STEPS[task])
+    classifier, tagger, translator = (tinyllm.load(tmp_path / task) for task in TASKS)
+    texts = ["the red one is lovely", "", "the blue one is awful"]
+    assert classifier.predict(texts) == ["good", "", "bad"]
+    first, none, last = classifier.predictions(texts)
+    assert sum(first["probabilities"].values()) == pytest.approx(1) and first["probabilities"]["good"] > 0.5
+    assert none["label"] == "" and none["probabilities"] == {}
+    np.testing.assert_allclose(classifier.probabilities(texts[:1]), classifier.probabilities(texts[::2])[:1], atol=1e-6)
+
+    assert tagger.predict(["Bob lives in Oslo City", ""], pretokenized=True) == [
+        [("Bob", "B-PER"), ("lives", "O"), ("in", "O"), ("Oslo", "B-LOC"), ("City", "I-LOC")], []]
+    assert tagger.predict(["Bob lives in Oslo City"]) == tagger.predict(["Bob lives in Oslo City"], pretokenized=True)
+    assert tagger.shown(tagger.predictions(["Ann lives"])[0]) == "Ann\tB-PER\nlives\tO\n"
+
+    assert translator.predict(["two six", "", "four five"], beam=2) == ["six two", "", "five four"]
+    assert translator.predict(["two six"], beam=1) == ["six two"]
+    output, source, weights = translator.attention("two six", "six two")
+    assert output[-1] == "</s>" and len(source) == 2 and weights.shape == (3, 2)
+    np.testing.assert_allclose(weights.sum(axis=1), 1, atol=1e-6)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_stopped_and_resumed_is_the_whole_run(tmp_path, task):
+    """The break falls inside an epoch."""
+    data = files(tmp_path)[task]
+    common = ["--train", data, "--dev", data, "--steps", 9, "--evaluate-every", 4, "--average", 0.9]
+    whole = train(task, tmp_path / "whole", *common)
+    losses, loss = [], TASKS[task].Task.loss
+
+    def breaking_loss(self, batch, rng):
+        losses.append(1)
+        if len(losses) == 5:
+            signal.raise_signal(signal.SIGINT)
+        return loss(self, batch, rng)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TASKS[task].Task, "loss", breaking_loss)
+        with pytest.raises(Interrupted):
+            train(task, tmp_path / "broken", *common)
+    resumed = train(task, tmp_path / "broken", resume=True)
+    for result in (whole, resumed):
+        del result["run"], result["seconds"]
+    assert whole == resumed
+    assert_same_run(tmp_path / "whole", tmp_path / "broken")
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_from_a_pretrained_run(tmp_path, task):
+    """Sizes, tokenizer and weights are the pretrained ones; what is new is named."""
+    start = pretrained(tmp_path, text=DATA[task] * 6)
+    said = []
+    progress = type("P", (supervised_progress(),), {"message": lambda self, text: said.append(text)})(quiet=True)
+    data = files(tmp_path)[task]
+    options = settings(task, "--train", data, "--steps", 1, "--lr", 1e-9)
+    options |= {"from_run": str(start), "hidden_dim": 256, "tokenizer": "char"}
+    supervised.finetune(task, tmp_path / "run", options, progress=progress)
+    run, before = RunFolder.open(tmp_path / "run"), RunFolder.open(start)
+    weights, original = run.load_model(), before.load_model()
+    prefix = "encoder."
+    assert f"{prefix}embedding.weight" in run.config["taken"] and f"{prefix}rnn.weight_hh_l0" in run.config["taken"]
+    assert f"{prefix}rnn.weight_hh_l0_reverse" not in run.config["taken"]
+    np.testing.assert_allclose(weights[f"{prefix}rnn.weight_hh_l0"], original["rnn.weight_hh_l0"], atol=1e-6)
+    np.testing.assert_allclose(weights[f"{prefix}embedding.weight"], original["embedding.weight"], atol=1e-6)
+    assert any("taken over" in text and "rnn" in text and "new:" in text for text in said)
+    tinyllm.load(tmp_path / "run").predictions(["the red one"])
+
+
+def supervised_progress():
+    from tinyllm.training.progress import Progress
+    return Progress
+
+
+def test_from_a_pair_of_directions(tmp_path):
+    forward, backward = pretrained(tmp_path), pretrained(tmp_path, "--reverse")
+    data = files(tmp_path)["classify"]
+    train("classify", tmp_path / "run", "--train", data, "--steps", 1, "--lr", 1e-9, "--from", forward,
+          "--from-reversed", backward)
+    weights = RunFolder.open(tmp_path / "run").load_model()
+    np.testing.assert_allclose(weights["encoder.rnn.weight_hh_l0_reverse"],
+                               RunFolder.open(backward).load_model()["rnn.weight_hh_l0"], atol=1e-6)
+    with pytest.raises(ValueError, match="was not pretrained on reversed text"):
+        train("classify", tmp_path / "two", "--train", data, "--from", forward, "--from-reversed", forward)
+    with pytest.raises(ValueError, match="was pretrained on reversed text, give it as --from-reversed"):
+        train("classify", tmp_path / "two", "--train", data, "--from", backward)
+    with pytest.raises(ValueError, match="writes|reversed text"):
+        tinyllm.load(backward).generate("the")
+
+
+def test_what_was_taken_over_may_learn_more_slowly(tmp_path):
+    data, start = files(tmp_path)["classify"], pretrained(tmp_path)
+    train("classify", tmp_path / "run", "--train", data, "--steps", 3, "--from", start, "--from-lr", 0)
+    run, original = RunFolder.open(tmp_path / "run"), RunFolder.open(start).load_model()
+    np.testing.assert_array_equal(run.load_model()["encoder.embedding.weight"], original["embedding.weight"])
+
+
+def test_a_start_that_does_not_fit(tmp_path):
+    data = files(tmp_path)
+    train("classify", tmp_path / "other", "--train", data["classify"], "--steps", 1)
+    with pytest.raises(RunFolderError, match="a start must be a language model .* its task is classify"):
+        train("tag", tmp_path / "run", "--train", data["tag"], "--from", tmp_path / "other")
+    bpe = pretrained(tmp_path, "--tokenizer", "bpe", "--vocab-size", "270")
+    with pytest.raises(ValueError, match="the tokenizer must give whole tokens .*, got bpe"):
+        train("tag", tmp_path / "run", "--train", data["tag"], "--from", bpe)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_start_with_another_tokenizer(tmp_path):
+    forward, backward = pretrained(tmp_path), pretrained(tmp_path, "--reverse", text="quite another text " * 60)
+    with pytest.raises(ValueError, match="has another tokenizer than"):
+        train("classify", tmp_path / "run", "--train", files(tmp_path)["classify"], "--from", forward,
+              "--from-reversed", backward)
+
+
+@pytest.mark.parametrize("task, bad, message", [
+    ("classify", "good\tfine\nworse\tno\n", r"dev.tsv:2: the label must be one of the training data's, bad, good, got "
+                                            "'worse'"),
+    ("tag", "Ann\tB-PER\n\nBob\tB-DOG\n", "dev.tsv:3: .* a tag that the training data never had: 'B-DOG'"),
+])
+def test_a_label_of_dev_that_train_never_had(tmp_path, task, bad, message):
+    (tmp_path / "dev.tsv").write_text(bad)
+    with pytest.raises(ValueError, match=message):
+        train(task, tmp_path / "run", "--train", files(tmp_path)[task], "--dev", tmp_path / "dev.tsv")
+    assert not (tmp_path / "run").exists()
+
+
+def test_training_data_that_teach_nothing(tmp_path):
+    (tmp_path / "one.tsv").write_text("good\ta\ngood\tb\n")
+    with pytest.raises(ValueError, match="one.tsv:1: classify needs at least two labels, got only 'good'"):
+        train("classify", tmp_path / "run", "--train", tmp_path / "one.tsv")
+    (tmp_path / "none.tsv").write_text("a\tO\nb\tO\n")
+    with pytest.raises(ValueError, match="none.tsv:1: tag needs at least one entity"):
+        train("tag", tmp_path / "run", "--train", tmp_path / "none.tsv")
+    (tmp_path / "three.tsv").write_text("a\tb\tc\n")
+    with pytest.raises(ValueError, match="three.tsv:1"):
+        train("seq2seq", tmp_path / "run", "--train", tmp_path / "three.tsv")
+
+
+def test_long_texts_are_cut_and_counted(tmp_path):
+    said = []
+    progress = type("P", (supervised_progress(),), {"message": lambda self, text: said.append(text)})(quiet=True)
+    data = files(tmp_path)["classify"]
+    data.write_text(data.read_text() + "good\t" + "word " * 10_000 + "\n")
+    supervised.finetune("classify", tmp_path / "run", settings("classify", "--train", data, "--steps", 1,
+                                                               "--max-len", 20), progress=progress)
+    assert "1 of 41 texts were cut to 20 tokens (--max-len)" in said
+
+
+def test_other_data_are_refused_when_going_on(tmp_path):
+    data = files(tmp_path)["classify"]
+    train("classify", tmp_path / "run", "--train", data, "--steps", 2)
+    data.write_text(data.read_text() + "good\tmore\n")
+    with pytest.raises(ValueError, match="the data are not those that the run was started with"):
+        train("classify", tmp_path / "run", "--steps", 4, resume=True)
+    with pytest.raises(ValueError, match="its task is classify, not tag"):
+        train("tag", tmp_path / "run", resume=True)
+
+
+def test_refused_where_memory_is_short(tmp_path, monkeypatch):
+    monkeypatch.setattr(memory, "available_bytes", lambda: 0)
+    for task, data in files(tmp_path).items():
+        with pytest.raises(memory.DoesNotFit, match="--force"):
+            train(task, tmp_path / "run", "--train", data)
+    assert not (tmp_path / "run").exists()
+
+
+def test_dropped_words_are_unknown(rng):
+    ids, valid = np.full((50, 40), 7, np.int32), np.arange(40) < rng.integers(1, 41, (50, 1))
+    ids[~valid] = 0
+    dropped = drop_words(ids, valid, 0.25, rng)
+    assert (dropped[~valid] == 0).all() and set(np.unique(dropped[valid])) == {UNK, 7}
+    assert 0.2 < (dropped[valid] == UNK).mean() < 0.3 and dropped.dtype == ids.dtype
+    assert drop_words(ids, valid, 0.25, None) is ids
+
+
+@pytest.fixture
+def trained(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for task, data in files(tmp_path).items():
+        assert main(["finetune", task, "--train", str(data), "--dev", str(data), *SMALL, *OPTIONS[task],
+                     "--steps", "2", "--out", task]) == 0
+    return tmp_path
+
+
+def test_finetune_evaluate_predict(trained, capsys):
+    """The fields of --json, line for line predictions, and an empty line for an empty input."""
+    capsys.readouterr()
+    (trained / "in.txt").write_text("the red one\n\nAnn lives in Rome\n")
+    fields = {"classify": {"accuracy", "macro_f1", "confusion"}, "tag": {"precision", "recall", "f1", "by_type"},
+              "seq2seq": {"bleu", "chrf", "rouge_1", "rouge_2", "rouge_l", "exact_match", "signature"}}
+    for task in TASKS:
+        assert main(["evaluate", task, f"{task}.tsv", "--json"]) == 0
+        assert fields[task] <= set(json.loads(capsys.readouterr().out))
+        assert main(["evaluate", task, f"{task}.tsv"]) == 0
+        assert min(fields[task]) in capsys.readouterr().out
+        assert main(["predict", task, "in.txt"]) == 0
+        lines = capsys.readouterr().out.split("\n")
+        if task == "tag":
+            assert [line.split("\t")[0] for line in lines] == [
+                "the", "red", "one", "", "", "Ann", "lives", "in", "Rome", "", ""]
+        else:
+            assert len(lines) == 4 and lines[1] == lines[3] == "" and (task == "seq2seq" or lines[0] in ("good", "bad"))
+        assert main(["predict", task, "in.txt", "--json"]) == 0
+        assert len(json.loads(capsys.readouterr().out)["predictions"]) == 3
+
+
+def test_options_of_another_task_are_wrong_usage(trained, capsys):
+    for arguments, message in [
+            (["predict", "tag", "in.txt", "--beam", "2"], "--beam is for seq2seq, tag is a run of tag"),
+            (["predict", "classify", "in.txt", "--pretokenized"], "--pretokenized is for tag"),
+            (["evaluate", "tag", "tag.tsv", "--beam", "2"], "tag is a run of tag: leave out --beam"),
+            (["finetune", "tag", "--out", "x"], "--train needs at least one FILE"),
+            (["finetune", "tag", "--train", "tag.tsv", "--out", "x", "--from", "y", "--hidden-dim", "8"],
+             "--from takes sizes and tokenizer from the pretrained run: leave out --hidden-dim"),
+            (["finetune", "tag", "--out", "tag", "--resume", "--no-crf", "--lr", "1"], "leave out --lr, --crf"),
+            (["finetune", "classify", "--train", "x", "--out", "y", "--columns", "1"], "numbers from 1 separated")]:
+        with pytest.raises(SystemExit) as stop:
+            main(arguments)
+        assert stop.value.code == 2 and message in capsys.readouterr().err
+
+
+def test_one_sentence_for_a_bad_file(trained, capsys):
+    capsys.readouterr()
+    (trained / "bad.tsv").write_text("alone\n")
+    for arguments in (["evaluate", "classify", "bad.tsv"], ["predict", "classify", "nowhere.txt"],
+                      ["finetune", "classify", "--train", "bad.tsv", "--out", "new"]):
+        assert main(arguments) == 1
+        out, err = capsys.readouterr()
+        assert out == "" and err.startswith("tinyllm: ") and err.count("\n") == 1
+    assert not (trained / "new").exists()
+
+
+def test_a_config_of_another_shape_is_named(trained):
+    def changed(task, edit):
+        path = trained / task / "config.json"
+        config = json.loads(path.read_text())
+        config.pop("checksums", None)
+        edit(config)
+        path.write_text(json.dumps(config))
+    changed("classify", lambda config: config["about"].update(labels=["a"]))
+    with pytest.raises(RunFolderError, match="config.json: about.labels must be a list of at least 2 different names"):
+        tinyllm.load("classify")
+    changed("classify", lambda config: config["about"].update(labels=["a", "b", "c"]))
+    with pytest.raises(RunFolderError, match="model.num_classes must be the number of about.labels, got 2 and 3"):
+        tinyllm.load("classify")
+    changed("tag", lambda config: config["model"].update(num_features=3))
+    with pytest.raises(RunFolderError, match="num_features in config.json is 3"):
+        tinyllm.load("tag")
+    changed("seq2seq", lambda config: config["model"]["decoder"].update(vocab_size=9))
+    with pytest.raises(RunFolderError, match="model.encoder.vocab_size and model.decoder.vocab_size must be the same"):
+        tinyllm.load("seq2seq")
+    changed("seq2seq", lambda config: config["model"]["decoder"].update(depth=9))
+    with pytest.raises(RunFolderError, match="model.decoder has an entry that this version does not know, 'depth'"):
+        tinyllm.load("seq2seq")

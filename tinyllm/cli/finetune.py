@@ -1,0 +1,100 @@
+"""tinyllm finetune classify|tag|seq2seq: a model from labelled data, from nothing or from a pretrained one."""
+from tinyllm.cli.arguments import (
+    Defaults, add_data, add_json, add_model, add_run, add_training, changed, check_model, check_resumed, count,
+    fraction, number, print_json)
+from tinyllm.cli.pretrain import draw_curves
+from tinyllm.tasks.settings import FINETUNE, MINUTES
+
+TASKS = {
+    "classify": "one label for a text; files of `label TAB text`, or CSV and JSON Lines with --fields LABEL,TEXT",
+    "tag": "a BIO tag for each token; files of `token TAB tag` lines, an empty line between sentences",
+    "seq2seq": "a text for a text; files of `source TAB target`, two line-aligned files, CSV and JSON Lines with "
+               "--fields SOURCE,TARGET, or bAbI",
+}
+SHOWN = {"classify": ("accuracy", "macro_f1"), "tag": ("f1",), "seq2seq": ("bleu", "chrf", "exact_match")}
+FROM_SIZES = ("cell", "embed_dim", "hidden_dim", "num_layers", "num_attention_layers", "num_heads", "tie_weights",
+              "tokenizer", "vocab_size")
+
+
+def add_arguments(parser):
+    tasks = parser.add_subparsers(dest="task", metavar="TASK", required=True)
+    for task, text in TASKS.items():
+        sub = tasks.add_parser(task, help=text, description=text[0].upper() + text[1:] + ".",
+                               formatter_class=Defaults, allow_abbrev=False)
+        _add_arguments(sub, task)
+        sub.set_defaults(usage=sub.error, defaults=sub.get_default, **FINETUNE[task])
+
+
+def _add_arguments(parser, task):
+    parser.add_argument("--train", nargs="+", metavar="FILE", help="what to learn from; .gz too")
+    parser.add_argument("--dev", nargs="+", metavar="FILE", help="what decides which weights are kept")
+    add_run(parser)
+    add_json(parser)
+    add_data(parser)
+
+    start = parser.add_argument_group("start")
+    start.add_argument("--from", dest="from_run", metavar="RUN",
+                       help="a pretrained language model: its tokenizer, sizes and weights")
+    start.add_argument("--from-reversed", metavar="RUN",
+                       help="a second one (pretrain --reverse, same text and sizes) for the direction back in time")
+    start.add_argument("--from-lr", type=number(float, least=0, most=1), metavar="F",
+                       help="the learning rate of what is taken over, as a share of --lr")
+
+    kinds = ["bpe", "word", "char"] if task == "seq2seq" else ["token", "char"] + ["bpe"] * (task == "classify")
+    text = parser.add_argument_group("text")
+    text.add_argument("--tokenizer", choices=kinds, help="what a token is" + (
+        "" if task == "seq2seq" else "; token: a word without the space before it"))
+    text.add_argument("--vocab-size", type=count, metavar="V", help="how many tokens (bpe: 8000, else all)")
+    text.add_argument("--max-len", type=count, metavar="T", help="longer texts are cut to so many tokens")
+    if task != "seq2seq":
+        text.add_argument("--no-features", dest="features", action="store_false",
+                          help="tokens alone, without their affixes, shape and neighbours")
+
+    model = add_model(parser)
+    if task == "tag":
+        model.add_argument("--no-crf", dest="crf", action="store_false", help="each tag by itself")
+    if task == "seq2seq":
+        model.add_argument("--no-tie-weights", dest="tie_weights", action="store_false",
+                           help="an output layer of its own instead of the embedding's matrix")
+
+    training = add_training(parser, "examples in a batch", MINUTES[task])
+    training.add_argument("--word-dropout", type=fraction, metavar="P", help="share of input tokens made unknown")
+    if task != "tag":
+        training.add_argument("--label-smoothing", type=fraction, metavar="P",
+                              help="share of the target's probability spread over all")
+    if task == "seq2seq":
+        training.add_argument("--teacher-forcing-ratio", type=number(float, least=0, most=1), metavar="P",
+                              help="share of batches that read the target; the others read what the model writes")
+
+
+def check(args):
+    """Wrong usage that one argument alone does not show."""
+    if "" in (args.out, *args.train, *args.dev):
+        args.usage("FILE and RUN must be names, got an empty one")
+    if not (args.train or args.resume):
+        args.usage("--train needs at least one FILE")
+    check_model(args)
+    check_resumed(args, FINETUNE[args.task], {"from_run": "--from"})
+    if args.patience and not args.dev:
+        args.usage("--patience needs --dev")
+    if args.from_reversed and not args.from_run:
+        args.usage("--from-reversed goes with --from")
+    if args.from_run:
+        sizes = [name for name in FROM_SIZES if name in FINETUNE[args.task]]
+        if given := changed(args, sizes, {"tie_weights": "--no-tie-weights"}):
+            args.usage(f"--from takes sizes and tokenizer from the pretrained run: leave out {given}")
+
+
+def run(args):
+    check(args)
+    from tinyllm.tasks.supervised import finetune
+    settings = {name: getattr(args, name) for name in FINETUNE[args.task]}
+    result = finetune(args.task, args.out, settings, resume=args.resume, force=args.force)
+    if args.json:
+        print_json(result)
+    else:
+        scores = ", ".join(f"{name} {result[name]:.4g}" for name in SHOWN[args.task] if name in result)
+        print(f"{result['run']}: {result['steps']} steps in {result['seconds']:.0f} s"
+              + (f", on dev {scores}" if scores else ""))
+    draw_curves(args.out)
+    return 0

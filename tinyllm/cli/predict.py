@@ -1,0 +1,58 @@
+"""tinyllm predict RUN [FILE|-]: one input a line, one prediction a line, in order."""
+import sys
+
+from tinyllm.cli.arguments import add_json, count, print_json
+
+LINES = 1024  # of a file that are predicted at once
+
+
+def add_arguments(parser):
+    parser.add_argument("run_folder", metavar="RUN", help="the run folder of a classifier, tagger or seq2seq model")
+    parser.add_argument("file", nargs="?", default="-", metavar="FILE",
+                        help="one input a line; -: what is typed, answered line by line")
+    parser.add_argument("--pretokenized", action="store_true",
+                        help="tag: the tokens are already separated by single spaces")
+    parser.add_argument("--beam", type=count, metavar="N", help="seq2seq: so many hypotheses side by side (5)")
+    parser.add_argument("--errors", choices=["strict", "replace"], default="strict",
+                        help="what to do with bytes that are not UTF-8")
+    add_json(parser)
+
+
+def _lines(args):
+    """Lists of lines: one at a time of what is typed, many at a time of a file."""
+    if args.file != "-":
+        from tinyllm.data.readers import read_lines
+        lines = read_lines(args.file, args.errors)
+        for begin in range(0, len(lines), LINES):
+            yield lines[begin:begin + LINES]
+    else:
+        for line in sys.stdin:
+            yield [line.rstrip("\r\n")]
+
+
+def run(args):
+    import tinyllm
+    model = tinyllm.load(args.run_folder)
+    task = model.task
+    if task == "lm":
+        raise ValueError(f"{args.run_folder}: is a language model, which writes (tinyllm generate), not one to predict")
+    options = {}
+    for option, of_task in [("pretokenized", "tag"), ("beam", "seq2seq")]:
+        if value := getattr(args, option):
+            if task != of_task:
+                args.usage(f"--{option} is for {of_task}, {args.run_folder} is a run of {task}")
+            options[option] = value
+    predictions, texts = [], 0
+    for lines in _lines(args):
+        texts += len(lines)
+        for prediction in model.predictions(lines, **options):
+            if args.json:
+                predictions.append(prediction)
+            else:
+                print(model.shown(prediction))
+        sys.stdout.flush()
+    if args.json:
+        print_json({"predictions": predictions})
+    for sentence in model.inputs.what_was_cut(texts):
+        print(f"tinyllm: {sentence}", file=sys.stderr)
+    return 0

@@ -1,0 +1,72 @@
+"""What an encoder reads: the ids of a text and the features of its tokens, one text or many padded ones."""
+from typing import NamedTuple
+
+import numpy as np
+
+from tinyllm.data.batches import pad
+from tinyllm.text import PAD, UNK
+from tinyllm.text.featured import FeaturedTokenizer
+from tinyllm.text.features import pad_features
+
+EVALUATED = 64  # texts at a time where nothing is learnt
+
+
+class Input(NamedTuple):
+    """ids (T,) and features (T, K), None where the tokenizer gives none."""
+
+    ids: np.ndarray
+    features: np.ndarray | None
+
+
+class Inputs:
+    """Texts as a tokenizer reads them, cut to max_len tokens; cut counts those that were longer."""
+
+    def __init__(self, tokenizer, max_len):
+        self.tokenizer, self.max_len, self.cut = tokenizer, max_len, 0
+
+    def of_text(self, text):
+        """The Input of one text."""
+        if isinstance(self.tokenizer, FeaturedTokenizer):
+            return self.of_tokens(self.tokenizer.split(text))
+        return self._within(self.tokenizer.encode(text), None)
+
+    def of_tokens(self, tokens):
+        """The Input of one text that is already split."""
+        return self._within(*self.tokenizer.encode_tokens(tokens))
+
+    def _within(self, ids, features):
+        if len(ids) > self.max_len:
+            self.cut += 1
+            ids, features = ids[:self.max_len], None if features is None else features[:self.max_len]
+        return Input(ids, features)
+
+    def what_was_cut(self, texts):
+        """A sentence about texts that were too long since the last one, in a list, or an empty list."""
+        cut, self.cut = self.cut, 0
+        return [f"{cut} of {texts} texts were cut to {self.max_len} tokens (--max-len)"] if cut else []
+
+    @staticmethod
+    def slots(inputs):
+        """How many features the token with most of them has room for."""
+        return max(0 if each.features is None else each.features.shape[1] for each in inputs)
+
+    @staticmethod
+    def batch(inputs):
+        """ids (B, T), valid (B, T), features (B, T, K) or None."""
+        ids, valid = pad([each.ids for each in inputs], PAD)
+        if inputs[0].features is None:
+            return ids, valid, None
+        return ids, valid, pad_features([each.features for each in inputs], *ids.shape)
+
+
+def in_batches(lengths, size=EVALUATED):
+    """Index arrays that together are all of them, texts of similar length side by side."""
+    order = np.argsort(lengths, kind="stable")
+    return [order[begin:begin + size] for begin in range(0, len(order), size)]
+
+
+def drop_words(ids, valid, p, rng):
+    """The ids with each real one UNK with probability p: what a word's features and neighbours say has to do then."""
+    if rng is None or not p:
+        return ids
+    return np.where(valid & (rng.random(ids.shape) < p), UNK, ids).astype(ids.dtype)

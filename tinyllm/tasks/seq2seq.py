@@ -1,0 +1,194 @@
+"""Sequence to sequence: a text in, a text out: translation, answers, summaries."""
+import numpy as np
+import regex
+
+from tinyllm.autograd import no_grad
+from tinyllm.data.pairs import read_pairs
+from tinyllm.metrics.bleu import bleu
+from tinyllm.metrics.chrf import chrf
+from tinyllm.metrics.exact_match import exact_match
+from tinyllm.metrics.rouge import rouge
+from tinyllm.models import Seq2Seq
+from tinyllm.tasks import stored, supervised
+from tinyllm.tasks.inputs import EVALUATED, Inputs, in_batches
+from tinyllm.text import EOS, TOKENIZERS
+from tinyllm.text.word import CJK
+from tinyllm.training import memory
+
+BPE = 8000  # tokens, where no size is given
+DECODED = 500  # records of dev that an evaluation during training writes out
+BEAM = 5
+
+
+def read(files, settings):
+    """Pairs; ValueError names file and line of a bad one.  Further columns are references of dev, not of train."""
+    pairs = read_pairs(files, format=settings["format"], fields=settings["fields"], columns=settings["columns"],
+                       errors=settings["errors"])
+    if not settings.get("dev"):
+        for pair in pairs:
+            if len(pair.targets) > 1:
+                raise ValueError(f"{pair.where}: training takes one target for a source, got {len(pair.targets)} "
+                                 "(--columns 1,2 picks two columns)")
+    return pairs
+
+
+def make_tokenizer(records, settings, pretrained):
+    """One for both sides."""
+    if pretrained is not None:
+        return pretrained
+    kind, size = settings["tokenizer"], settings["vocab_size"]
+    texts = [text for record in records for text in (record.source, record.targets[0])]
+    if kind == "bpe" and size is None:
+        size = BPE
+    return TOKENIZERS[kind].train(texts, vocab_size=size)
+
+
+def describe(records):
+    """Nothing."""
+    return {}
+
+
+def check_dev(dev, about):
+    """Any text will do."""
+
+
+def model_config(settings, tokenizer, about):
+    sizes = {"vocab_size": tokenizer.vocab_size, **{name: settings[name] for name in (
+        "embed_dim", "hidden_dim", "num_layers", "num_attention_layers", "num_heads", "cell", "dropout")}}
+    return {"encoder": {**sizes, "bidirectional": True, "num_features": 0},
+            "decoder": {**sizes, "memory_dim": settings["hidden_dim"], "tie_weights": settings["tie_weights"]},
+            "max_seq_len": settings["max_len"], "share_embeddings": True}
+
+
+def make_model(config, rng):
+    return Seq2Seq.from_config(config, rng=rng)
+
+
+def transfer(model, pretrained):
+    """The names taken over and the names new, of encoder and decoder."""
+    of_encoder = supervised.transfer(model.encoder, pretrained, "encoder.")
+    of_decoder = supervised.transfer(model.decoder, pretrained, "decoder.")
+    return [a + b for a, b in zip(of_encoder, of_decoder)]
+
+
+class Task(supervised.SupervisedTask):
+    """The model's batches, loss and evaluation."""
+
+    def __init__(self, tokenizer, records, dev, settings, about, rng):
+        trained = TrainedSeq2Seq(None, tokenizer, settings["max_len"])
+        inputs = trained.inputs
+        self.sources = [inputs.of_text(record.source) for record in records]
+        self.targets = [inputs.of_text(record.targets[0]) for record in records]
+        self.remarks = inputs.what_was_cut(2 * len(records))
+        self.dev, self.dev_pairs = dev, []
+        if dev is not None:
+            self.dev_pairs = [(inputs.of_text(record.source), inputs.of_text(record.targets[0])) for record in dev]
+            self.remarks += inputs.what_was_cut(2 * len(dev))
+        lengths = [(len(source.ids), len(target.ids)) for source, target in zip(self.sources, self.targets)]
+        super().__init__(trained, lengths, settings, sum(len(target.ids) + 1 for _, target in self.dev_pairs), rng)
+
+    def estimate(self, config):
+        """{part: bytes} that training takes."""
+        return memory.estimate_seq2seq(config, self.settings, *self.largest)
+
+    def loss(self, batch, rng):
+        return self._loss([self.sources[i] for i in batch], [self.targets[i] for i in batch], rng=rng,
+                          label_smoothing=self.settings["label_smoothing"],
+                          teacher_forcing_ratio=self.settings["teacher_forcing_ratio"])
+
+    def _loss(self, sources, targets, **options):
+        source, source_valid, _ = Inputs.batch(sources)
+        target, target_valid, _ = Inputs.batch(targets)
+        return self.model.loss(source, target, source_valid, target_valid, **options)
+
+    def targets_in(self, batch):
+        return sum(len(self.targets[i].ids) + 1 for i in batch)
+
+    def evaluate(self):
+        """valid_loss (nats per token, targets as input); of the first DECODED, greedy: bleu, chrf, exact_match."""
+        if self.dev is None:
+            return {}
+        total = 0.0
+        with no_grad():
+            for batch in in_batches([len(source.ids) for source, _ in self.dev_pairs]):
+                sources, targets = zip(*[self.dev_pairs[i] for i in batch])
+                total += self._loss(sources, targets).item() * sum(len(target.ids) + 1 for target in targets)
+        scores = self.trained.score(self.dev[:DECODED], beam=1)
+        return {"valid_loss": total / self.valid_targets, **{name: scores[name] for name in (
+            "bleu", "chrf", "exact_match")}}
+
+    @staticmethod
+    def criterion(fields):
+        return -fields["chrf"]
+
+
+def load(run):
+    """The model of a run folder.
+
+    Raises RunFolderError for files that do not describe one.
+    """
+    config, _, tokenizer, max_len = stored.supervised(run)
+    weights = stored.checked_weights(run)
+    model = make_model(config, np.random.default_rng(0))
+    stored.load_weights(model, weights, run)
+    return TrainedSeq2Seq(model, tokenizer, max_len, run.config)
+
+
+class TrainedSeq2Seq:
+    """What `tinyllm.load(RUN)` gives for a sequence-to-sequence model."""
+
+    task = "seq2seq"
+
+    def __init__(self, model, tokenizer, max_len, config=None):
+        self.model, self.tokenizer, self.config = model, tokenizer, config
+        self.inputs = Inputs(tokenizer, max_len)
+
+    def predict(self, texts, beam=BEAM):
+        """What the model makes of each text; "" for one that is empty."""
+        inputs = [self.inputs.of_text(text.strip()) for text in texts]
+        result = [""] * len(texts)
+        real = [i for i, each in enumerate(inputs) if len(each.ids)]
+        for batch in in_batches([len(inputs[i].ids) for i in real], max(1, EVALUATED // beam * 2)):
+            rows = [real[i] for i in batch]
+            ids, valid, _ = Inputs.batch([inputs[i] for i in rows])
+            for i, output in zip(rows, self.model.translate(ids, valid, beam=beam)):
+                result[i] = self.tokenizer.decode(output).strip()
+        return result
+
+    def predictions(self, texts, beam=BEAM):
+        """For each text a dict: source, prediction."""
+        return [{"source": text, "prediction": output} for text, output in zip(texts, self.predict(texts, beam))]
+
+    @staticmethod
+    def shown(prediction):
+        """What stands on a line for it."""
+        return prediction["prediction"].replace("\n", " ")
+
+    def evaluate(self, *files, format=None, fields=None, columns=None, errors="strict", beam=BEAM):
+        """bleu, chrf, rouge_1, rouge_2, rouge_l (0..100), exact_match (0..1) and BLEU's signature, over the files."""
+        settings = {"format": format, "fields": fields, "columns": columns, "errors": errors, "dev": True}
+        return self.score(read(files, settings), beam)
+
+    def score(self, records, beam=BEAM):
+        """The same over records."""
+        outputs = self.predict([record.source for record in records], beam)
+        references = [list(record.targets) for record in records]
+        tokenize = "zh" if _mostly_chinese(references) else "13a"
+        translation, overlap = bleu(outputs, references, tokenize=tokenize), rouge(outputs, references)
+        return {"bleu": translation.score, "chrf": chrf(outputs, references).score, "rouge_1": overlap.rouge_1,
+                "rouge_2": overlap.rouge_2, "rouge_l": overlap.rouge_l,
+                "exact_match": exact_match(outputs, references).score, "signature": translation.signature}
+
+    def attention(self, source, output):
+        """The weights of the last cross-attention, mean of its heads: tokens of the output and </s>, tokens of the
+        source, and an array (T, S), for a picture."""
+        read, written = self.inputs.of_text(source), self.inputs.of_text(output)
+        weights = self.model.attention(read.ids[None], None, written.ids[None], None)[0].mean(axis=0)
+        texts = [[self.tokenizer.decode([i]) for i in ids] for ids in (np.append(written.ids, EOS), read.ids)]
+        texts[0][-1] = "</s>"
+        return *texts, weights
+
+
+def _mostly_chinese(references):
+    text = "".join(reference for each in references[:200] for reference in each)
+    return 2 * len(regex.findall(rf"[{CJK}]", text)) > len(text)

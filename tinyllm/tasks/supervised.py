@@ -1,0 +1,175 @@
+"""What learning from labels has in common: data, a model from nothing or from a pretrained one, training, a run folder.
+
+A task module (classify, tag, seq2seq) has:
+
+    read(files, settings)                     records; ValueError with file and line
+    make_tokenizer(records, settings)         where no pretrained run brings one
+    describe(records)                         what config.json keeps beside the model: the labels, ...; {} where nothing
+    model_config(settings, tokenizer, about)  the arguments of its model
+    make_model(config, rng)                   the model
+    Task(tokenizer, records, dev, settings, about, rng)     what the training loop works with, once it has its model
+"""
+import dataclasses
+import hashlib
+import importlib
+import json
+from pathlib import Path
+
+import numpy as np
+
+from tinyllm.data.padded import PaddedBatches
+from tinyllm.models.transfer import take_over
+from tinyllm.tasks import stored
+from tinyllm.tasks.settings import BUDGETS, FINETUNE, complete
+
+BETAS = (0.9, 0.99)  # a second moment that follows: runs here are thousands of steps, not millions
+FROM_RUN = (  # sizes of a model that starts from a pretrained one
+    "cell", "embed_dim", "hidden_dim", "num_layers", "num_attention_layers", "num_heads", "tie_weights")
+
+
+class SupervisedTask:
+    """What the training loop needs to know, but for loss, targets_in, evaluate and criterion, which a task adds.
+
+    trained   what scores the model on the way; it has no model before start()
+    examples  lengths of the training examples: one list, or one a side
+    remarks   sentences for whoever started the training
+    """
+
+    def __init__(self, trained, lengths, settings, valid_targets, rng):
+        self.trained, self.settings, self.valid_targets = trained, settings, valid_targets
+        self.batches = PaddedBatches(lengths, settings["batch_size"], rng=rng)
+        # batches are of similar length: the largest is as long as the longest example
+        self.largest = [int(longest) * settings["batch_size"] for longest in np.atleast_1d(np.max(lengths, axis=0))]
+
+    def start(self, model):
+        """Train this model."""
+        self.model = self.trained.model = model
+
+    def named_parameters(self):
+        return self.model.named_parameters()
+
+    def state_dict(self):
+        """Nothing is carried from batch to batch."""
+        return {}
+
+    def load_state_dict(self, arrays):
+        """The way back."""
+
+
+def finetune(name, out, settings=None, *, resume=False, force=False, progress=None):
+    """Train a model of the task `name` as the settings (tasks/settings.py) say, in the run folder `out`.
+
+    resume  go on with the run in `out`: of the settings only a budget counts, the others are those it was started with
+    force   replace a run in `out`, and train even where the memory seems too small; with resume the latter alone
+
+    Returns the result of the training, with the validation fields of the best weights.
+    """
+    from tinyllm import __version__
+    from tinyllm.training import loop, memory
+    from tinyllm.training.progress import Progress
+    from tinyllm.training.run_folder import RunFolder
+
+    module = importlib.import_module(f"tinyllm.tasks.{name}")
+    progress, pretrained = progress or Progress(), None
+    if resume:
+        run = RunFolder.open(out)
+        if run.config["task"] != name:
+            raise ValueError(f"{out}: its task is {run.config['task']}, not {name}")
+        settings = {**FINETUNE[name], **run.config["training"],
+                    **{budget: (settings or {}).get(budget) for budget in BUDGETS}}
+    else:
+        run, settings = None, complete(f"finetune {name}", FINETUNE[name], name, settings or {})
+        if settings["from_run"]:
+            pretrained = Pretrained(settings["from_run"], settings["from_reversed"])
+            settings |= {size: pretrained.config[size] for size in FROM_RUN if size in settings}
+    records = module.read(settings["train"], settings)
+    dev = module.read(settings["dev"], {**settings, "dev": True}) if settings["dev"] else None
+    data = {"sha256": _sha256(records), "train_records": len(records),
+            "dev_sha256": _sha256(dev or []), "dev_records": len(dev or [])}
+    of_weights, of_batches = map(np.random.default_rng, np.random.SeedSequence(settings["seed"]).spawn(2))
+    if run is None:
+        tokenizer = module.make_tokenizer(records, settings, pretrained and pretrained.tokenizer)
+        about = module.describe(records)
+        config = module.model_config(settings, tokenizer, about)
+    else:
+        if data != run.config["data"]:
+            raise ValueError(f"{out}: the data are not those that the run was started with")
+        config, about, tokenizer, _ = stored.supervised(run)
+    if dev is not None:
+        module.check_dev(dev, about)
+    task = module.Task(tokenizer, records, dev, settings, about, of_batches)
+    memory.check_fits(task.estimate(config), force=force)
+    task.start(module.make_model(config, of_weights))
+    if pretrained is not None:
+        taken, new = module.transfer(task.model, pretrained)
+        task.remarks.append(f"taken over from {settings['from_run']}: {_named(taken)}; new: {_named(new)}")
+    else:
+        taken = [] if run is None else run.config["taken"]
+    optimizer = _optimizer(task.model, set(taken), settings)
+    options = dataclasses.replace(loop.TrainingOptions.of(settings), lr=None)  # each group of parameters has its own
+    if run is None:
+        run = RunFolder.create(out, {
+            "format": 1, "tinyllm": __version__, "task": name, "model": config, "training": _absolute(settings),
+            "data": data, "about": about, "taken": taken}, tokenizer.to_json(), force=force)
+        for sentence in task.remarks:
+            progress.message(sentence)
+    result = loop.train(task, optimizer, run, options, progress=progress, resume=resume)
+    return {"run": str(out), **result}
+
+
+class Pretrained:
+    """A language model's run as the start of another model: its config, tokenizer and weights.
+
+    reverse  the weights of a second one, pretrained on reversed text, or None
+    """
+
+    def __init__(self, run, run_of_reversed=None):
+        self.config, self.tokenizer, self.weights, training = stored.language_model(run)
+        if training.get("reverse"):
+            raise ValueError(f"{run}: was pretrained on reversed text, give it as --from-reversed")
+        self.reverse = None
+        if run_of_reversed:
+            config, tokenizer, self.reverse, training = stored.language_model(run_of_reversed)
+            if not training.get("reverse"):
+                raise ValueError(f"{run_of_reversed}: was not pretrained on reversed text (pretrain --reverse)")
+            if tokenizer.to_json() != self.tokenizer.to_json():
+                raise ValueError(f"{run_of_reversed}: has another tokenizer than {run}")
+
+
+def transfer(encoder, pretrained, prefix):
+    """Take over what fits into an encoder: the names taken and the names new, with the prefix."""
+    return [[prefix + name for name in names]
+            for names in take_over(encoder, pretrained.weights, pretrained.reverse)]
+
+
+def _optimizer(model, taken, settings):
+    """AdamW: matrices decay, biases and gains do not; what was taken over may learn more slowly."""
+    from tinyllm import optim
+    groups = {}
+    for name, parameter in model.named_parameters():
+        key = name in taken, parameter.ndim > 1
+        groups.setdefault(key, []).append(parameter)
+    return optim.AdamW(
+        [{"params": groups[key], "lr": settings["lr"] * (settings["from_lr"] if key[0] else 1.0),
+          "weight_decay": settings["weight_decay"] if key[1] else 0.0} for key in sorted(groups)],
+        lr=settings["lr"], betas=BETAS)
+
+
+def _absolute(settings):
+    """The settings with files where they are, from wherever they are looked for later."""
+    paths = {name: [str(Path(file).resolve()) for file in settings[name]] for name in ("train", "dev")}
+    runs = {name: str(Path(settings[name]).resolve()) for name in ("from_run", "from_reversed") if settings[name]}
+    return {**settings, **paths, **runs}
+
+
+def _sha256(records):
+    """Of the records but for where they stand."""
+    digest = hashlib.sha256()
+    for record in records:
+        digest.update(json.dumps(record[:-1]).encode() + b"\n")
+    return digest.hexdigest()
+
+
+def _named(names):
+    """Names for a person: layers instead of each of their arrays."""
+    return ", ".join(dict.fromkeys(name.rsplit(".", 1)[0] if "." in name else name for name in names)) or "nothing"

@@ -1,0 +1,167 @@
+"""Tagging: tokens in, a BIO tag for each out, and with them the entities."""
+import numpy as np
+
+from tinyllm.autograd import no_grad
+from tinyllm.data.labelled import read_tagged
+from tinyllm.metrics.entity_f1 import bio_constraints, entity_f1
+from tinyllm.models import Tagger
+from tinyllm.tasks import stored, supervised, tokens
+from tinyllm.tasks.inputs import Inputs, drop_words, in_batches
+from tinyllm.training import memory
+
+
+def read(files, settings):
+    """Tagged sentences; ValueError names file and line of a bad one."""
+    return read_tagged(files, errors=settings["errors"])
+
+
+def make_tokenizer(records, settings, pretrained):
+    """Of the training data's tokens, or the pretrained model's; with features where settings ask for them."""
+    return tokens.make_tokenizer([record.tokens for record in records], settings, pretrained)
+
+
+def describe(records):
+    """The tags: O first, then B- and I- of each type in order."""
+    types = sorted({tag[2:] for record in records for tag in record.tags if tag != "O"})
+    if not types:
+        raise ValueError(f"{records[0].where}: tag needs at least one entity in the training data, got none")
+    return {"tags": ["O", *(prefix + kind for kind in types for prefix in ("B-", "I-"))]}
+
+
+def check_dev(dev, about):
+    """Raise ValueError at the first tag that the training data never had."""
+    known = set(about["tags"])
+    for record in dev:
+        for tag in record.tags:
+            if tag not in known:
+                raise ValueError(f"{record.where}: the sentence has a tag that the training data never had: {tag!r}")
+
+
+def model_config(settings, tokenizer, about):
+    return {**tokens.encoder_config(settings, tokenizer), "num_tags": len(about["tags"]), "crf": settings["crf"]}
+
+
+def make_model(config, rng):
+    return Tagger(**config, rng=rng)
+
+
+def transfer(model, pretrained):
+    """The names taken over and the names new."""
+    taken, new = supervised.transfer(model.encoder, pretrained, "encoder.")
+    return taken, new + [name for name, _ in model.named_parameters() if not name.startswith("encoder.")]
+
+
+class Task(supervised.SupervisedTask):
+    """The tagger's batches, loss and evaluation."""
+
+    def __init__(self, tokenizer, records, dev, settings, about, rng):
+        trained = TrainedTagger(None, tokenizer, about["tags"], settings["max_len"])
+        inputs, number = trained.inputs, {tag: i for i, tag in enumerate(about["tags"])}
+        self.examples = [inputs.of_tokens(record.tokens) for record in records]
+        self.remarks = inputs.what_was_cut(len(records))
+        self.tags = [np.array([number[tag] for tag in record.tags[:settings["max_len"]]], np.int32)
+                     for record in records]
+        self.dev = dev
+        super().__init__(trained, [len(example.ids) for example in self.examples], settings,
+                         sum(len(record.tokens) for record in dev or []), rng)
+
+    def estimate(self, config):
+        """{part: bytes} that training takes."""
+        return memory.estimate_classifier(config, self.settings, *self.largest, slots=Inputs.slots(self.examples))
+
+    def loss(self, batch, rng):
+        ids, valid, features = Inputs.batch([self.examples[i] for i in batch])
+        tags = np.zeros(ids.shape, np.int32)
+        tags[valid] = np.concatenate([self.tags[i] for i in batch])
+        ids = drop_words(ids, valid, self.settings["word_dropout"], rng)
+        return self.model.loss(ids, tags, valid, features, rng=rng)
+
+    def targets_in(self, batch):
+        return sum(len(self.tags[i]) for i in batch)
+
+    def evaluate(self):
+        """valid_loss (nats per token), precision, recall and f1 of entities."""
+        if self.dev is None:
+            return {}
+        scores = self.trained.score(self.dev)
+        return {"valid_loss": self.trained.nats(self.dev), **{name: scores[name] for name in (
+            "precision", "recall", "f1")}}
+
+    @staticmethod
+    def criterion(fields):
+        return -fields["f1"]
+
+
+def load(run):
+    """The tagger of a run folder.
+
+    Raises RunFolderError for files that do not describe one.
+    """
+    config, about, tokenizer, max_len = stored.supervised(run)
+    weights = stored.checked_weights(run)
+    model = make_model(config, np.random.default_rng(0))
+    stored.load_weights(model, weights, run)
+    return TrainedTagger(model, tokenizer, about["tags"], max_len, run.config)
+
+
+class TrainedTagger:
+    """What `tinyllm.load(RUN)` gives for a tagger."""
+
+    task = "tag"
+
+    def __init__(self, model, tokenizer, tags, max_len, config=None):
+        self.model, self.tokenizer, self.tags, self.config = model, tokenizer, tags, config
+        self.inputs, self.allowed = Inputs(tokenizer, max_len), bio_constraints(tags)
+
+    def tag(self, sentences):
+        """Lists of tokens -> lists of tags that are BIO; tokens after max_len are O."""
+        inputs, result = [self.inputs.of_tokens(sentence) for sentence in sentences], [None] * len(sentences)
+        with no_grad():
+            for batch in in_batches([len(each.ids) for each in inputs]):
+                ids, valid, features = Inputs.batch([inputs[i] for i in batch])
+                for i, path in zip(batch, self.model.decode(ids, valid, features, allowed=self.allowed)):
+                    result[i] = [self.tags[tag] for tag in path] + ["O"] * (len(sentences[i]) - len(path))
+        return result
+
+    def predict(self, texts, pretokenized=False):
+        """For each text a list of (token, tag); pretokenized: its tokens are separated by single spaces."""
+        return [list(zip(each["tokens"], each["tags"])) for each in self.predictions(texts, pretokenized)]
+
+    def predictions(self, texts, pretokenized=False):
+        """For each text a dict: tokens, tags."""
+        split = [text.split() if pretokenized else
+                 [token for token in self.tokenizer.split(text) if not token.isspace()] for text in texts]
+        real = [i for i, sentence in enumerate(split) if sentence]
+        result = [{"tokens": sentence, "tags": []} for sentence in split]
+        for i, tags in zip(real, self.tag([split[i] for i in real])):
+            result[i]["tags"] = tags
+        return result
+
+    @staticmethod
+    def shown(prediction):
+        """A line for each token, and an empty one."""
+        return "".join(f"{token}\t{tag}\n" for token, tag in zip(prediction["tokens"], prediction["tags"]))
+
+    def evaluate(self, *files, errors="strict"):
+        """precision, recall, f1 (0..1) of entities, by_type, over the files."""
+        return self.score(read(files, {"errors": errors}))
+
+    def score(self, records):
+        """The same over records."""
+        return entity_f1([list(record.tags) for record in records],
+                         self.tag([record.tokens for record in records])).as_dict()
+
+    def nats(self, records):
+        """Mean nats per token of the records' tags."""
+        number, total, count = {tag: i for i, tag in enumerate(self.tags)}, 0.0, 0
+        inputs = [self.inputs.of_tokens(record.tokens) for record in records]
+        self.inputs.cut = 0
+        with no_grad():
+            for batch in in_batches([len(each.ids) for each in inputs]):
+                ids, valid, features = Inputs.batch([inputs[i] for i in batch])
+                tags = np.zeros(ids.shape, np.int32)
+                tags[valid] = [number[tag] for i in batch for tag in records[i].tags[:self.inputs.max_len]]
+                tokens_here = int(valid.sum())
+                total += self.model.loss(ids, tags, valid, features).item() * tokens_here
+                count += tokens_here
+        return total / count

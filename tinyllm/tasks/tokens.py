@@ -1,0 +1,43 @@
+"""The tokens of a classifier or a tagger: the words or characters of the training data, and features of them."""
+from tinyllm.text import BPETokenizer, CharTokenizer
+from tinyllm.text.featured import FeaturedTokenizer
+from tinyllm.text.features import TokenFeatures
+from tinyllm.text.tokens import TokenVocabulary
+from tinyllm.text.word import split_words
+
+MIN_COUNT = 2  # a feature that one training token has alone says nothing about another
+MAX_FEATURES = 50_000
+BPE = 8000  # tokens, where no size is given
+
+
+def make_tokenizer(texts, settings, pretrained=None):
+    """A tokenizer of texts, or of lists of tokens, as the settings say.
+
+    pretrained  the tokenizer of a pretrained model: it stays as it is, and gets features beside it
+    """
+    kind = settings["tokenizer"] if pretrained is None else pretrained.type
+    split = isinstance(texts[0], list | tuple)
+    if kind == "bpe":
+        if split:
+            raise ValueError("tag: the tokenizer must give whole tokens (char, token, word), got bpe")
+        return pretrained or BPETokenizer.train(texts, vocab_size=settings["vocab_size"] or BPE)
+    if pretrained is not None:
+        tokenizer = pretrained
+    elif kind == "char":
+        tokenizer = CharTokenizer.train(["".join(text) for text in texts], vocab_size=settings["vocab_size"])
+    else:
+        texts = texts if split else [split_words(text) for text in texts]
+        tokenizer, split = TokenVocabulary.train(texts, vocab_size=settings["vocab_size"]), True
+    if not settings["features"]:
+        return FeaturedTokenizer(tokenizer, None)
+    tokens = texts if split else [FeaturedTokenizer(tokenizer, None).split(text) for text in texts]
+    features = TokenFeatures.train(tokens, "char" if tokenizer.type == "char" else "word", min_count=MIN_COUNT,
+                                   max_features=MAX_FEATURES)
+    return FeaturedTokenizer(tokenizer, features)
+
+
+def encoder_config(settings, tokenizer):
+    """The arguments of an Encoder."""
+    return {"vocab_size": tokenizer.vocab_size, **{name: settings[name] for name in (
+        "embed_dim", "hidden_dim", "num_layers", "num_attention_layers", "num_heads", "cell", "dropout")},
+        "bidirectional": True, "num_features": getattr(tokenizer, "num_features", 0)}
