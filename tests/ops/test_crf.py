@@ -139,7 +139,7 @@ def test_a_long_row_loses_no_digits_in_float32(rng):
     results = [run(lambda x, *a: crf_nll(x, tags, *a), [a.astype(dtype) for a in arrays], np.ones(1, dtype))
                for dtype in DTYPES]
     np.testing.assert_allclose(results[1][0], results[0][0], rtol=1e-6)
-    np.testing.assert_allclose(results[1][1][0], results[0][1][0], atol=3e-6)
+    np.testing.assert_allclose(results[1][1][0], results[0][1][0], atol=3e-5)  # 3000 factors, 1e-8 off each
 
 
 def test_same_bits_for_any_number_of_threads(rng):
