@@ -3,7 +3,10 @@ import gzip
 import json
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from tinyllm.data.labelled import read_tagged
 from tinyllm.data.pairs import Pair, read_pairs
 
 BABI = """1 Mary moved to the hall.
@@ -128,6 +131,28 @@ def test_bad_pairs_are_named(write, files, options, message):
     with pytest.raises(ValueError, match=message) as error:
         read_pairs(write(**files), **options)
     assert "\n" not in str(error.value)
+
+
+PIECES = ["1 ", "2 ", "a", "\t", "\n", "\r\n", " ", ",", '"', "{", "}", ":", "[", "1", '"q"', '"a"', "q,a\n",
+          "\\", "\ud83d", "\u2028", "é", "\0", "1 a\n2 b\ta\t1\n", '{"q": "x", "a": "y"}\n', "B-x", "I-x", "O"]
+
+
+@pytest.mark.parametrize("format", ["tsv", "babi", "csv", "jsonl", "tag"])
+@given(pieces=st.lists(st.sampled_from(PIECES), max_size=12))
+@settings(max_examples=100)
+def test_whatever_a_file_holds(tmp_path_factory, format, pieces):
+    """Records, none of them empty, or one sentence that names it."""
+    path = tmp_path_factory.mktemp("x") / "a.txt"
+    path.write_bytes("".join(pieces).encode("utf-8", "surrogatepass"))
+    try:
+        if format == "tag":
+            records = read_tagged(path)
+        else:
+            records = read_pairs(path, format, fields=("q", "a") if format in ("csv", "jsonl") else None)
+    except ValueError as error:
+        assert str(error).startswith(str(path)) and str(error).isprintable()
+    else:
+        assert records and all(all(record) for record in records)
 
 
 def test_no_files():
