@@ -134,7 +134,8 @@ def test_bad_pairs_are_named(write, files, options, message):
 
 
 PIECES = ["1 ", "2 ", "a", "\t", "\n", "\r\n", " ", ",", '"', "{", "}", ":", "[", "1", '"q"', '"a"', "q,a\n",
-          "\\", "\ud83d", "\u2028", "é", "\0", "1 a\n2 b\ta\t1\n", '{"q": "x", "a": "y"}\n', "B-x", "I-x", "O"]
+          "\\", "\ud83d", "\u2028", "é", "\0", "1 a\n2 b\ta\t1\n", '{"q": "x", "a": "y"}\n', "B-x", "I-x",
+          "O"]
 
 
 @pytest.mark.parametrize("format", ["tsv", "babi", "csv", "jsonl", "tag"])
