@@ -6,10 +6,13 @@ import pytest
 
 from tests.text.samples import TEXT
 from tinyllm.text import (
-    TOKENIZERS, BPETokenizer, CharTokenizer, WordTokenizer, load_tokenizer, tokenizer_from_json)
+    TOKENIZERS, BPETokenizer, CharTokenizer, TokenVocabulary, WordTokenizer, load_tokenizer, split_words,
+    tokenizer_from_json)
 
 CHAR = CharTokenizer.train("ab").data()
 WORD = WordTokenizer.train("so it goes").data()
+TOKEN = TokenVocabulary.train(["so it goes"]).data()
+TYPES = f"type must be one of {', '.join(TOKENIZERS)}, featured"
 BPE = BPETokenizer.train("abab", vocab_size=261).data()
 DELETED = object()
 
@@ -34,15 +37,16 @@ def vocab(**entries):
 
 @pytest.mark.parametrize("kind", TOKENIZERS)
 def test_save_and_load(kind, tmp_path):
-    tokenizer = TOKENIZERS[kind].train(TEXT)
+    text = " ".join(split_words(TEXT)) if kind == "token" else TEXT
+    tokenizer = TOKENIZERS[kind].train(text)
     path = tmp_path / "tokenizer.json"
     tokenizer.save(path)
     for loaded in (load_tokenizer(path), load_tokenizer(str(path)), load_tokenizer(tokenizer.to_json()),
                    TOKENIZERS[kind].load(path), TOKENIZERS[kind].from_json(tokenizer.to_json())):
         assert type(loaded) is TOKENIZERS[kind]
         assert loaded.vocab_size == tokenizer.vocab_size
-        assert loaded.encode(TEXT).tolist() == tokenizer.encode(TEXT).tolist()
-        assert loaded.decode(loaded.encode(TEXT)) == TEXT
+        assert loaded.encode(text).tolist() == tokenizer.encode(text).tolist()
+        assert loaded.decode(loaded.encode(text)) == text
     assert loaded.to_json() == tokenizer.to_json()
 
 
@@ -54,12 +58,12 @@ def test_merges_may_be_written_as_text():
 
 @pytest.mark.parametrize("data, message", [
     ([], "must hold a JSON object, got list"),
-    ({}, "type must be one of char, word, bpe, got nothing"),
-    ({"type": "morse"}, "type must be one of char, word, bpe, got 'morse'"),
+    ({}, TYPES + ", got nothing"),
+    ({"type": "morse"}, TYPES + ", got 'morse'"),
     ({"type": "bpe"}, "model must be an object, got nothing"),
     ({"type": "bpe", "model": [1]}, "model must be an object, got \\[1\\]"),
-    ({"type": ["char"]}, "type must be one of char, word, bpe, got \\['char'\\]"),
-    ({"model": {"type": "Unigram"}}, "type must be one of char, word, bpe, got nothing"),
+    ({"type": ["char"]}, TYPES + ", got \\['char'\\]"),
+    ({"model": {"type": "Unigram"}}, TYPES + ", got nothing"),
     (changed(CHAR, "format", to=2), "format must be 1, the newest this version knows, got 2"),
     (changed(CHAR, "special_tokens", to=["<s>"]), "special_tokens must be .*, got \\['<s>'\\]"),
     (changed(CHAR, "tokens", to=DELETED), "tokens must be a list of characters, got nothing"),
@@ -70,6 +74,15 @@ def test_merges_may_be_written_as_text():
     (changed(CHAR, "tokens", 1, to="\ud800"), "tokens must be characters, got '\\\\ud800' at 1"),
     (changed(WORD, "tokens", 0, to="two words"), "tokens must be words, got 'two words' at 0"),
     (changed(CHAR, "tokens", 1, to="a"), "tokens must be distinct, got 'a' twice"),
+    (changed(TOKEN, "format", to="1"), "format must be 1, the newest this version knows, got '1'"),
+    (changed(TOKEN, "special_tokens", to=DELETED), "special_tokens must be .*, got nothing"),
+    (changed(TOKEN, "tokens", to={}), "tokens must be a list of strings without spaces, got {}"),
+    (changed(TOKEN, "tokens", 0, to="a b"), "tokens must be strings without spaces, got 'a b' at 0"),
+    (changed(TOKEN, "tokens", 1, to="so\n"), r"tokens must be strings without spaces, got 'so\\n' at 1"),
+    (changed(TOKEN, "tokens", 1, to=""), "tokens must be strings without spaces, got '' at 1"),
+    (changed(TOKEN, "tokens", 1, to=[]), r"tokens must be strings without spaces, got \[\] at 1"),
+    (changed(TOKEN, "tokens", 1, to="\udfff"), r"tokens must be strings without spaces, got '\\udfff' at 1"),
+    (changed(TOKEN, "tokens", 1, to="goes"), "tokens must be distinct, got 'goes' twice"),
     (changed(BPE, "model", "vocab", to=DELETED), "model.vocab must be an object, token -> id, got nothing"),
     (changed(BPE, "model", "vocab", to=["a"]), "model.vocab must be an object, token -> id, got \\['a'\\]"),
     (vocab(ab=68), "ids of model.vocab must be distinct, got 68 for 'a' and 'ab'"),

@@ -1,4 +1,4 @@
-"""What the three tokenizers share: the special tokens, a counted vocabulary, checked input, the file.
+"""What the tokenizers share: the special tokens, a counted vocabulary, checked input, the file.
 
     PAD 0    fills the end of a short row          BOS 2    stands before a sequence
     UNK 1    what training did not see             EOS 3    stands after it
@@ -17,7 +17,7 @@ from tinyllm.checked_json import brief
 
 PAD, UNK, BOS, EOS = 0, 1, 2, 3
 SPECIAL_TOKENS = ("<pad>", "<unk>", "<bos>", "<eos>")  # their names in files, in the order of their ids
-FORMAT = 1  # of the files of the character and the word tokenizer
+FORMAT = 1  # of the files of the tokenizers whose tokens are pieces
 PIECE = 1 << 20  # characters that are split into tokens at once, so that memory does not grow with the text
 
 
@@ -58,7 +58,7 @@ class PieceTokenizer(Tokenizer):
     tokens  the pieces; the id of tokens[i] is i + 4, because the special tokens come first
     """
 
-    pieces_are = None  # "characters" or "words", for messages
+    pieces_are = None  # "characters" or "words", for messages; split gives those of a text
 
     def __init__(self, tokens):
         self.tokens = tuple(tokens)
@@ -68,6 +68,11 @@ class PieceTokenizer(Tokenizer):
     @property
     def vocab_size(self):
         return len(self._text_of)
+
+    def encode_tokens(self, tokens):
+        """ids int32 of a text that is already split; UNK for a token that is not in the vocabulary."""
+        id_of = self._id_of.get
+        return np.array([id_of(token, UNK) for token in checked_tokens("encode_tokens", tokens)], np.int32)
 
     def decode(self, ids):
         """The text of ids (integers, one dimension).  Special tokens are skipped."""
@@ -80,6 +85,11 @@ class PieceTokenizer(Tokenizer):
     def data(self):
         return {"type": self.type, "format": FORMAT, "special_tokens": list(SPECIAL_TOKENS),
                 "tokens": list(self.tokens)}
+
+    @classmethod
+    def is_piece(cls, token):
+        """Whether a string can be a token: a text of which it is the only one."""
+        return cls.split(token) == [token] and lone_surrogate(token) < 0
 
     @classmethod
     def from_data(cls, data):
@@ -95,7 +105,7 @@ class PieceTokenizer(Tokenizer):
             raise ValueError(f"tokenizer: tokens must be a list of {cls.pieces_are}, got {brief(tokens)}")
         seen = set()
         for i, token in enumerate(tokens):
-            if not isinstance(token, str) or cls.split(token) != [token] or lone_surrogate(token) >= 0:
+            if not isinstance(token, str) or not cls.is_piece(token):
                 raise ValueError(f"tokenizer: tokens must be {cls.pieces_are}, got {brief(token)} at {i}")
             if token in seen:
                 raise ValueError(f"tokenizer: tokens must be distinct, got {brief(token)} twice")
@@ -169,6 +179,17 @@ def checked_texts(texts):
     if not any(texts):
         raise ValueError("train: text must have at least one character, got none")
     return texts
+
+
+def checked_tokens(function, tokens):
+    """tokens as a list; TypeError unless they are several str: of one str, its characters would be taken."""
+    if isinstance(tokens, str):
+        raise TypeError(f"{function}: tokens must be a list of str, got one str")
+    tokens = list(tokens)
+    for token in tokens:
+        if not isinstance(token, str):
+            raise TypeError(f"{function}: tokens must be str, got {type(token).__name__}")
+    return tokens
 
 
 def checked_ids(ids, vocab_size):

@@ -6,6 +6,8 @@ A token carries the one space before it, so the tokens of a text put together ar
 apostrophe between letters belongs to the word; a second space, a tab, a line break are tokens of their
 own. A word at the start of a line and the same word after a space are two tokens, as in byte-level BPE.
 The vocabulary holds the most frequent tokens of the training text; every other one is UNK, with its space.
+
+split_words gives the same words without their space and nothing else, for tasks that label words.
 """
 from collections import Counter
 from itertools import chain
@@ -13,7 +15,8 @@ from itertools import chain
 import numpy as np
 import regex
 
-from tinyllm.text.vocabulary import UNK, PieceTokenizer, checked_text, checked_texts, most_frequent, pieces
+from tinyllm.text.vocabulary import (
+    UNK, PieceTokenizer, checked_text, checked_texts, checked_tokens, most_frequent, pieces)
 
 CJK = r"\p{Han}\p{Hiragana}\p{Katakana}"  # scripts that write no spaces between words
 WORD = rf"[^\W{CJK}]+"
@@ -49,7 +52,22 @@ class WordTokenizer(PieceTokenizer):
                for words in pieces(checked_text("encode", text, surrogates=True), PATTERN)]
         return np.concatenate([np.empty(0, np.int32), *ids])
 
+    def encode_tokens(self, tokens):
+        """ids int32 of words without their space: the first as it begins a line, the others as after a space,
+        and each in the other way where that is not in the vocabulary; else UNK."""
+        ids, id_of = [], self._id_of.get
+        for token in checked_tokens("encode_tokens", tokens):
+            first, second = (f" {token}", token) if ids else (token, f" {token}")
+            ids.append(id_of(first) or id_of(second, UNK))  # no word has the id 0
+        return np.array(ids, np.int32)
+
     def unknown(self, text):
         """The distinct words of text that encode to UNK, with their space, in order of appearance."""
         words = chain.from_iterable(pieces(checked_text("unknown", text, surrogates=True), PATTERN))
         return [word for word in dict.fromkeys(words) if word not in self._id_of]
+
+
+def split_words(text):
+    """The words of text as a list of str: as WordTokenizer splits, but no token has or is white space."""
+    words = chain.from_iterable(pieces(checked_text("split_words", text, surrogates=True), PATTERN))
+    return [word.removeprefix(" ") for word in words if not word.isspace()]
