@@ -85,3 +85,32 @@ def test_gradcheck_your_own_op():
     assert "wrong by 0.1 %" in said and "   Caught.  What the check says" in said
     assert "with a random dout   caught" in said
     assert "Not caught" in run_example("gradcheck_your_own_op", "--error", "1e-8")
+
+
+def test_pretokenized():
+    said = run_example("pretokenized", "--sentences", "200", "--steps", "60")
+    assert "wo\tO\nn't\tO\n" in said and "Mary\tB-per\nJones\tI-per\n" in said
+    assert int(said.split("F1 ")[1].split("%")[0]) > 80
+    of_tokens, of_text = said.split("--pretokenized")[1].split("as bare text")
+    assert "  's  bus" in of_tokens and "  8:20" in of_tokens and "  ca  n't  be" in of_tokens
+    assert "  Olga's" in of_text and "  can't  be" in of_text
+
+
+def test_the_defects_of_the_sketch():
+    said = run_example("seq2seq_sketch", "--steps", "0")
+    shown = [line.strip() for line in said.split("\n\n")[0].splitlines() if line.startswith("      ")]
+    assert [line.split(":")[0] for line in shown] == [
+        "NameError", "NameError", "ValueError", "no error", "ValueError", "ValueError", "ValueError", "no error",
+        "ValueError", "no error", "IndexError", "no error"]
+    assert "too many values to unpack" in shown[2] and "of words 0 to 8, 1000 states give only [0, 1, 2, 3]" in shown[7]
+    assert "gru: x must be (B, T, E), got shape (1, 1)" in shown[5] and "with valid= by 0.00" in shown[9]
+
+
+@pytest.mark.slow
+def test_the_sketch_made_right_reverses_words():
+    said = run_example("seq2seq_sketch")
+    reversed_of_200 = [int(line.split()[2]) for line in said.split("new words\n")[1].split("\n\n")[0].splitlines()]
+    assert reversed_of_200[0] < 10 and reversed_of_200[-1] > 180
+    looked = [line.split() for line in said.split("while it writes\n")[1].splitlines()]
+    assert [row[-1] for row in looked[:-1]] == list("gijdab")
+    assert [row.index(max(row[:6], key=int)) for row in looked[:-1]] == [5, 4, 3, 2, 1, 0]
