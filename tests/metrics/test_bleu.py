@@ -93,6 +93,21 @@ def test_tokens(tokenize, tokens):
     assert bleu_tokens("Prices rose 3.5%, he said (1990-95). 你好。\n", tokenize) == tokens
 
 
+@pytest.mark.parametrize("tokenize, text, tokens", [
+    ("13a", "in 1995.", ["in", "1995", "."]),
+    ("zh", "in 1995.", ["in", "1995."]),
+    ("13a", ".5", [".", "5"]),
+    ("zh", "\n.5", [".5"]),
+    ("13a", "a..5", ["a", ".", ".5"]),
+    ("13a", "-.3.a", ["-", ".", "3", ".", "a"]),
+    ("13a", "&amp;quot;", ["&", "quot", ";"]),  # what &amp; leaves is not read again as &quot;
+    ("13a", "twen-\nty <skipped>", ["twenty"]),
+    ("zh", "他说“好”—𠀀𠀀", ["他", "说", "“", "好", "”", "—", "𠀀𠀀"]),
+])
+def test_odd_corners(tokenize, text, tokens):
+    assert bleu_tokens(text, tokenize) == tokens
+
+
 @pytest.mark.parametrize("hypotheses, references, error, message", BAD_CORPORA)
 def test_wrong_input_is_named(hypotheses, references, error, message):
     with pytest.raises(error, match="^bleu: " + message):

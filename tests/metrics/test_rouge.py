@@ -32,6 +32,7 @@ def test_each_measure_takes_its_best_reference():
     """ "c d a b" has more tokens in common with the first, more in order with the second."""
     score = rouge(["c d a b"], [["a b c d", "c d a x y"]])
     assert (score.rouge_1, score.rouge_l) == pytest.approx((100, 100 * 6 / 9))
+    assert rouge(["a b c d"], [["a", "a b c x"]]).rouge_1 == 75  # best by F1, not by recall
 
 
 def test_pieces_add_up():
@@ -46,7 +47,7 @@ def test_tokens():
 
 
 def test_each_cjk_character_is_a_token():
-    assert rouge_tokens("今天GPT-4很好。カナ") == ["今", "天", "gpt", "4", "很", "好", "カ", "ナ"]
+    assert rouge_tokens("今天GPT-4很好。のカナ") == ["今", "天", "gpt", "4", "很", "好", "の", "カ", "ナ"]
     assert rouge(["今天很好"], [["今天不好"]]).rouge_l == 75
 
 

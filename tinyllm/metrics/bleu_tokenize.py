@@ -7,8 +7,8 @@ r"""What BLEU counts as tokens, by the rules of sacrebleu: str -> list of tokens
 
 A BLEU compares only with one over the same tokens, so the rules are kept to the letter, odd corners too:
 
-  - replacements go from left to right and never look at a character twice: in "a..5" only the first full stop
-    is followed by white space, the second stays with the 5 unless a later rule takes it;
+  - a rule goes from left to right and reads no character twice: "a..5" becomes a . .5, the second full stop
+    not seeing the first before it;
   - zh takes all of U+2001..U+2A6D (dashes, quotation marks, arrows, symbols) for Chinese characters, and none
     beyond U+FFFF, because its table writes code points of five digits as four and a fifth character.
 """
