@@ -13,7 +13,7 @@ import numpy as np
 
 from tinyllm import nn, ops
 from tinyllm.autograd import Tensor
-from tinyllm.models import LanguageModel
+from tinyllm.models import Classifier, Decoder, Encoder, LanguageModel, Seq2Seq, Tagger
 from tinyllm.nn.attention import KeyValues
 from tinyllm.ops.cross_entropy import IGNORE
 
@@ -121,6 +121,37 @@ def _after_a_past(option):
     return Case("SelfAttention", option, build)
 
 
+def _cross_attention(option):
+    """CrossAttention to a padded memory."""
+    def build(rng):
+        module = nn.CrossAttention(6, 3, 2, rng=rng, dtype=np.float64)
+        return ((lambda x, memory: module(x, memory, SOURCES)),
+                [rng.standard_normal((2, 3, 6)), rng.standard_normal((2, 5, 3))], module)
+    return Case("CrossAttention", option, build)
+
+
+def _seq2seq(option, encoder, decoder, share_embeddings=False, **options):
+    """The loss of two padded pairs."""
+    def build(rng):
+        sizes = {"embed_dim": 3, "hidden_dim": 4, "num_heads": 2, "rng": rng, "dtype": np.float64}
+        model = Seq2Seq(Encoder(7, **sizes, **encoder), Decoder(7, **sizes, **decoder), 7, 10,
+                        share_embeddings=share_embeddings)
+        source, target, valid = rng.integers(4, 7, (2, 5)), rng.integers(4, 7, (2, 4)), PADDED[:2]
+        return (lambda: model.loss(source, target, SOURCES, valid, rng=np.random.default_rng(5), **options)), [], model
+    return Case("Seq2Seq", option, build)
+
+
+def _of_text(model, option, **options):
+    """The loss of padded texts: a Classifier's of their labels, a Tagger's of their tags."""
+    def build(rng):
+        sizes = {"embed_dim": 3, "hidden_dim": 4, "num_heads": 2, "rng": rng, "dtype": np.float64}
+        module = model(7, 3, **{**sizes, **options})
+        ids, targets = rng.integers(0, 7, (3, 4)), TAGS[:, 0] if model is Classifier else TAGS
+        features = FEATURES if options.get("num_features") else None
+        return (lambda: module.loss(ids, targets, PADDED, features, rng=np.random.default_rng(5))), [], module
+    return Case(model.__name__, option, build)
+
+
 PADDED = np.array([[True, True, True, True], [True, True, False, False], [True, False, False, False]])
 MASK = np.array([[[True, False, False, False, False], [False, True, True, False, True], [True] * 5]] * 2)
 SECOND_SEEN = MASK | (np.arange(5) == 1)  # with SOURCES, too, every row sees something
@@ -128,6 +159,7 @@ SOURCES = np.array([[True] * 5, [True, True, False, False, False]])
 TARGETS = np.array([2, 0, IGNORE, 4])
 IDS = np.array([[3, 0, 3], [3, 1, 0]])
 BAGS = np.array([[[3, 0, 3], [-1, 1, 0]], [[-1, -1, -1], [2, -1, 3]]])
+FEATURES = np.array([[[3, 0], [3, -1], [1, 1], [-1, -1]]] * 3)
 TAGS = np.array([[2, 0, 1, 1], [0, 1, 2, 0], [2, 2, 0, 1]])
 
 CASES = [
@@ -191,4 +223,15 @@ CASES = [
     _language_model("tied weights", tie_weights=True, embed_dim=6),
     _language_model("tied weights, projection, no attention", tie_weights=True, num_attention_layers=0),
     _carried("a carried state", None), _carried("a carried state, context 0", 0),
+    _cross_attention("valid"),
+    _seq2seq("gru, label smoothing", {"bidirectional": False}, {}, label_smoothing=0.1),
+    _seq2seq("lstm, two layers, dropout, one tied embedding", {"cell": "lstm", "num_attention_layers": 0},
+             {"cell": "lstm", "num_layers": 2, "num_attention_layers": 0, "tie_weights": True, "dropout": 0.2},
+             share_embeddings=True),
+    _seq2seq("rnn, fed what it writes", {"cell": "rnn", "num_attention_layers": 0}, {"cell": "rnn"},
+             teacher_forcing_ratio=0.0),
+    _of_text(Classifier, "features, dropout", num_features=4, dropout=0.2),
+    _of_text(Classifier, "lstm, two layers, no attention", cell="lstm", num_layers=2, num_attention_layers=0),
+    _of_text(Tagger, "features, dropout", num_features=4, dropout=0.2),
+    _of_text(Tagger, "rnn, one direction, no CRF", cell="rnn", bidirectional=False, crf=False),
 ]

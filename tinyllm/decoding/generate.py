@@ -69,13 +69,13 @@ def generate(step, state, prompt_ids, *, vocab_size, max_tokens, rng, temperatur
     if prompt_ids.ndim != 2 or prompt_ids.size == 0:
         raise ValueError(f"generate: prompt_ids must be (B, P), none of them 0, got shape {prompt_ids.shape}")
     settings = checked_settings("generate", vocab_size, temperature, top_k, top_p, repetition_penalty)
-    _check_ids("prompt_ids", prompt_ids, vocab_size)
+    check_ids("generate", "prompt_ids", prompt_ids, vocab_size)
     banned_ids = np.asarray(banned, None if len(banned) else np.int64)
-    _check_ids("banned", banned_ids, vocab_size)
+    check_ids("generate", "banned", banned_ids, vocab_size)
     if len(np.unique(banned_ids)) == vocab_size:
         raise ValueError(f"generate: banned must leave an id to draw, got all {vocab_size}")
     if stop_id is not None:
-        _check_ids("stop_id", np.asarray(stop_id), vocab_size)
+        check_ids("generate", "stop_id", np.asarray(stop_id), vocab_size)
         if stop_id in banned_ids:
             raise ValueError(f"generate: stop_id must not be banned, got {stop_id}")
     if not (1 <= max_tokens < np.inf and max_tokens == int(max_tokens)):
@@ -91,13 +91,13 @@ def generate(step, state, prompt_ids, *, vocab_size, max_tokens, rng, temperatur
     return _tokens(step, state, prompt_ids.astype(np.int64), int(max_tokens), rng, drawing, read, loop)
 
 
-def _check_ids(name, ids, vocab_size):
+def check_ids(function, name, ids, vocab_size):
     """Ids are checked before compiled code sees them."""
     if ids.dtype.kind not in "iu":
-        raise ValueError(f"generate: {name} must be integers, got {ids.dtype}")
+        raise ValueError(f"{function}: {name} must be integers, got {ids.dtype}")
     wrong = ids[(ids < 0) | (ids >= vocab_size)]
     if wrong.size:
-        raise ValueError(f"generate: {name} must be in 0..{vocab_size - 1}, got {wrong.flat[0]}")
+        raise ValueError(f"{function}: {name} must be in 0..{vocab_size - 1}, got {wrong.flat[0]}")
 
 
 def _tokens(step, state, prompt_ids, max_tokens, rng, drawing, read, loop):

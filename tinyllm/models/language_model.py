@@ -54,8 +54,8 @@ class State:
             past.append(arrays[f"keys.{i}"], arrays[f"values.{i}"])
 
 
-class LanguageModel(Module):
-    """Embedding, num_layers recurrent layers, num_attention_layers attention layers, output: see the module's text.
+class NextToken(Module):
+    """What every model that predicts the next token has: the parts, and the way from hidden(ids, state, rng) on.
 
     vocab_size            V
     embed_dim             E; hidden_dim H, a multiple of num_heads
@@ -68,12 +68,13 @@ class LanguageModel(Module):
 
     def __init__(self, vocab_size, embed_dim=128, hidden_dim=256, num_layers=1, num_attention_layers=1, num_heads=4,
                  cell="gru", dropout=0.0, tie_weights=False, *, rng, dtype=np.float32):
-        check_size("LanguageModel", vocab_size=vocab_size, embed_dim=embed_dim, hidden_dim=hidden_dim,
+        name = type(self).__name__
+        check_size(name, vocab_size=vocab_size, embed_dim=embed_dim, hidden_dim=hidden_dim,
                    num_layers=num_layers, num_heads=num_heads)
         if cell not in CELLS:
-            raise ValueError(f"LanguageModel: cell must be one of {', '.join(CELLS)}, got {cell!r}")
+            raise ValueError(f"{name}: cell must be one of {', '.join(CELLS)}, got {cell!r}")
         if num_attention_layers < 0:
-            raise ValueError(f"LanguageModel: num_attention_layers must be at least 0, got {num_attention_layers}")
+            raise ValueError(f"{name}: num_attention_layers must be at least 0, got {num_attention_layers}")
         self.config = {
             "vocab_size": vocab_size, "embed_dim": embed_dim, "hidden_dim": hidden_dim, "num_layers": num_layers,
             "num_attention_layers": num_attention_layers, "num_heads": num_heads, "cell": cell,
@@ -91,6 +92,42 @@ class LanguageModel(Module):
             self.output_bias = Tensor(np.zeros(vocab_size, dtype), requires_grad=True)
             if embed_dim != hidden_dim:
                 self.projection = Linear(hidden_dim, embed_dim, rng=rng, dtype=dtype)
+
+    def _attend(self, h, pasts, rng):
+        """h (B, T, H) through the attention layers, each with its past: a KeyValues, or None."""
+        h = self.dropout(h, rng) if self.attention else h  # without attention the output layer reads h
+        for attention, norm, past in zip(self.attention, self.norm, pasts):
+            h = norm(h + self.dropout(attention(h, causal=True, past=past), rng))
+        return self.dropout(h, rng)
+
+    def _output_layer(self, h):
+        """What the last product takes: its input, weight and bias."""
+        if not self.config["tie_weights"]:
+            return h, self.output.weight, self.output.bias
+        if hasattr(self, "projection"):
+            h = self.projection(h)
+        return h, self.embedding.weight, self.output_bias
+
+    def forward(self, ids, state=None, rng=None):
+        """ids (B, T), integers in 0..V-1 -> logits (B, T, V)."""
+        return linear(*self._output_layer(self.hidden(ids, state, rng)))
+
+    def loss(self, ids, targets, state=None, rng=None, label_smoothing=0.0):
+        """Mean nats per target, a scalar: ids and targets (B, T); targets may be cross_entropy.IGNORE."""
+        h, weight, bias = self._output_layer(self.hidden(ids, state, rng))
+        return linear_cross_entropy(h.reshape(-1, h.shape[-1]), weight, bias, np.asarray(targets).reshape(-1),
+                                    label_smoothing)
+
+    def step(self, state, ids):
+        """One token further in each of B texts: ids (B,) -> logits, an array (B, V)."""
+        with no_grad():
+            return self.forward(np.asarray(ids)[:, None], state).data[:, 0]
+
+
+class LanguageModel(NextToken):
+    """Embedding, num_layers recurrent layers, num_attention_layers attention layers, output: see the module's text,
+    and NextToken for the arguments.
+    """
 
     def initial_state(self, batch, context=None):
         """The State before the first token of `batch` texts.
@@ -113,33 +150,7 @@ class LanguageModel(Module):
         h, end = self.rnn(x, start, rng=rng)
         if state is not None:
             state.hidden = [e.data for e in (end if isinstance(end, tuple) else (end,))]
-        h = self.dropout(h, rng) if self.attention else h  # without attention the output layer reads h
-        for number, (attention, norm) in enumerate(zip(self.attention, self.norm)):
-            past = state.attention[number] if state is not None else None
-            h = norm(h + self.dropout(attention(h, causal=True, past=past), rng))
-        return self.dropout(h, rng)
-
-    def _output_layer(self, h):
-        """What the last product takes: its input, weight and bias."""
-        if not self.config["tie_weights"]:
-            return h, self.output.weight, self.output.bias
-        if hasattr(self, "projection"):
-            h = self.projection(h)
-        return h, self.embedding.weight, self.output_bias
-
-    def forward(self, ids, state=None, rng=None):
-        """ids (B, T), integers in 0..V-1 -> logits (B, T, V)."""
-        return linear(*self._output_layer(self.hidden(ids, state, rng)))
-
-    def loss(self, ids, targets, state=None, rng=None):
-        """Mean nats per target, a scalar: ids and targets (B, T); targets may be cross_entropy.IGNORE."""
-        h, weight, bias = self._output_layer(self.hidden(ids, state, rng))
-        return linear_cross_entropy(h.reshape(-1, h.shape[-1]), weight, bias, np.asarray(targets).reshape(-1))
-
-    def step(self, state, ids):
-        """One token further in each of B texts: ids (B,) -> logits, an array (B, V)."""
-        with no_grad():
-            return self.forward(np.asarray(ids)[:, None], state).data[:, 0]
+        return self._attend(h, state.attention if state is not None else [None] * len(self.attention), rng)
 
     def read(self, state, ids):
         """Move the state on over ids (B, T), many positions at once: as step for each, but for rounding.

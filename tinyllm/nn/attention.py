@@ -71,6 +71,10 @@ class KeyValues:
             bigger[:, :, :kept] = self.room[:, :, self.first:self.end]
             self.room, self.first, self.end = bigger, 0, kept
 
+    def select(self, rows):
+        """Become these rows (R,), in this order; a row may be left out, or stand several times."""
+        self.room = np.take(self.room, rows, axis=1)
+
     def append(self, k, v):
         """Add k and v (B, T, H) at the end; what lies beyond the context is let go."""
         T = k.shape[1]

@@ -63,7 +63,7 @@ def row_loss(target, m, Z, below, V, smoothing):
 
 
 @jit
-def _sum_exp(x, m):
+def sum_exp(x, m):
     """Z = sum_v exp(x[v] - m)."""
     Z = x.dtype.type(0)
     for v in range(x.shape[0]):
@@ -79,7 +79,7 @@ def _forward_rows(x, t, smoothing, losses, m, Z):
         if t[i] != IGNORE:
             row = x[i]
             m[i] = largest(row)
-            Z[i] = _sum_exp(row, m[i])
+            Z[i] = sum_exp(row, m[i])
             below = distance_below(row, m[i]) if smoothing > 0 else m[i]
             losses[i] = row_loss(row[t[i]], m[i], Z[i], below, x.shape[1], smoothing)
 

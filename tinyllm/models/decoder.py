@@ -1,0 +1,124 @@
+"""A decoder: a language model of the target that also reads a memory, the encoded source.
+
+    x = embedding(ids)                                    (B, T, E)
+    h = recurrent layer(x or h)                           (B, T, H)   gru, lstm or rnn
+    h = LN(h + W_o attention(h, memory) + b_o)            after each recurrent layer: to the source
+    h = LN(h + W_o attention(h) + b_o)                    for each attention layer: to the target so far
+    logits = h W^T + b                                    (B, T, V)
+
+The recurrent layers start from the encoder's last state e (B, M):
+
+    h0 = tanh(W e + b)                                    each layer has rows of W; lstm: c0 likewise
+
+What a layer takes from the memory goes into the layer above at the same position, not into its own next step
+(the input feeding of Luong et al. 2015), so that each layer reads the whole target in one call.
+
+Dropout as in LanguageModel, and on what is taken from the memory.
+
+Shapes: B sources of S positions, memory (B, S, M), R texts of T positions, R = B in training.
+"""
+import numpy as np
+
+from tinyllm.autograd import Tensor
+from tinyllm.models.language_model import NextToken
+from tinyllm.nn import CrossAttention, LayerNorm, Linear
+from tinyllm.nn.attention import KeyValues
+from tinyllm.nn.module import check_size
+
+
+class DecoderState:
+    """Where a decoder stands in R texts, and what it reads from.
+
+    hidden     the recurrent state: [h] or, for lstm, [h, c], each a Tensor (layers, R, H)
+    attention  a KeyValues for each attention layer: the keys and values of earlier positions
+    memory     for each recurrent layer the keys and values of the source, Tensors (B, S, H)
+    valid      (B, S) True = real, or None
+
+    R / B rows, one after the other, read the same source: the texts of a beam share what none changes.
+    """
+
+    def __init__(self, hidden, attention, memory, valid):
+        self.hidden, self.attention, self.memory, self.valid = hidden, attention, memory, valid
+
+    def select(self, rows):
+        """Become these rows (at least one), in this order; a row may be left out, or stand several times."""
+        rows, sources = np.asarray(rows), len(self.memory[0][0])
+        source = rows // (self.hidden[0].shape[1] // sources)
+        kept = np.unique(source)
+        if not np.array_equal(source, np.repeat(kept, len(rows) // len(kept))):
+            kept = source  # not the same number of each: every row reads a copy of its own
+        self.hidden = [Tensor(h.data[:, rows]) for h in self.hidden]
+        for past in self.attention:
+            past.select(rows)
+        if not np.array_equal(kept, np.arange(sources)):
+            self.memory = [(Tensor(k.data[kept]), Tensor(v.data[kept])) for k, v in self.memory]
+            self.valid = None if self.valid is None else self.valid[kept]
+
+
+class Decoder(NextToken):
+    """See the module's text, and NextToken for the arguments, except
+
+    memory_dim  M, the hidden_dim of the encoder; left out, H
+
+    forward, loss and step take a state from initial_state and move it on.
+    """
+
+    def __init__(self, vocab_size, embed_dim=256, hidden_dim=256, num_layers=1, num_attention_layers=1,
+                 num_heads=4, cell="gru", memory_dim=None, dropout=0.0, tie_weights=False, *, rng,
+                 dtype=np.float32):
+        super().__init__(vocab_size, embed_dim, hidden_dim, num_layers, num_attention_layers, num_heads, cell,
+                         dropout, tie_weights, rng=rng, dtype=dtype)
+        memory_dim = hidden_dim if memory_dim is None else memory_dim
+        check_size("Decoder", memory_dim=memory_dim)
+        self.config["memory_dim"] = memory_dim
+        self.cross = [CrossAttention(hidden_dim, memory_dim, num_heads, rng=rng, dtype=dtype)
+                      for _ in range(num_layers)]
+        self.cross_norm = [LayerNorm(hidden_dim, dtype=dtype) for _ in range(num_layers)]
+        self.bridge = Linear(memory_dim, num_layers * hidden_dim, rng=rng, dtype=dtype)
+        if cell == "lstm":
+            self.bridge_c = Linear(memory_dim, num_layers * hidden_dim, rng=rng, dtype=dtype)
+
+    def initial_state(self, memory, last, valid=None, context=None):
+        """The DecoderState before the first token; inside no_grad where it is only stepped.
+
+        memory   Tensor (B, S, M)
+        last     the encoder's last states: [h] or, for lstm, [h, c], each a Tensor (layers, B, M)
+        valid    (B, S) True = real
+        context  how many positions before the ids of one call attention may see: None all, 0 none
+        """
+        config, (B, _, M) = self.config, memory.shape
+        L, H = config["num_layers"], config["hidden_dim"]
+        bridges = [self.bridge, self.bridge_c] if config["cell"] == "lstm" else [self.bridge]
+        if M != config["memory_dim"] or len(last) != len(bridges):
+            raise ValueError(f"Decoder: memory must be (B, S, {config['memory_dim']}) and last "
+                             f"{len(bridges)} states of the encoder, got {memory.shape} and {len(last)}")
+        start = [bridge(e[-1]).tanh().reshape(B, L, H).swapaxes(0, 1) for bridge, e in zip(bridges, last)]
+        return DecoderState(start, [KeyValues(B, H, context, memory.dtype) for _ in self.attention],
+                            [cross.keys_values(memory) for cross in self.cross],
+                            None if valid is None else np.asarray(valid))
+
+    def hidden(self, ids, state, rng=None):
+        """ids (B, T) -> what the output layer reads (B, T, H); the state is moved on, with its history."""
+        return self._attend(self._read(ids, state, rng)[0], state.attention, rng)
+
+    def weights(self, ids, memory, last, valid=None):
+        """Where the last recurrent layer looks in the memory: an array (B, A, T, S), adding up to 1 over S.
+
+        ids (B, T); the rest as in initial_state.
+        """
+        asking = self._read(ids, self.initial_state(memory, last, valid, context=0), None)[1]
+        return self.cross[-1].weights(asking, memory, valid)
+
+    def _read(self, ids, state, rng):
+        """What the last recurrent layer gives (R, T, H), and what it gave before it looked at the memory."""
+        if not isinstance(state, DecoderState):
+            raise TypeError(f"Decoder: state must be one that initial_state gave, got {type(state).__name__}")
+        h, ends = self.dropout(self.embedding(ids), rng), []
+        start = tuple(state.hidden) if len(state.hidden) > 1 else state.hidden[0]
+        for number, (cross, norm, kept) in enumerate(zip(self.cross, self.cross_norm, state.memory)):
+            asking, last = self.rnn.layer(number, h, start, None, rng)
+            h = norm(asking + self.dropout(cross.attend(asking, *kept, state.valid), rng))
+            ends += last
+        end = self.rnn._join(ends)
+        state.hidden = list(end) if isinstance(end, tuple) else [end]
+        return h, asking

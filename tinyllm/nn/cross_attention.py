@@ -1,0 +1,50 @@
+"""Attention of one sequence to another, with its projections."""
+import numpy as np
+
+from tinyllm.autograd import no_grad
+from tinyllm.nn.layers import Linear
+from tinyllm.nn.module import Module
+from tinyllm.ops.attention import attention, attention_weights
+from tinyllm.shapes import check_shapes
+
+
+class CrossAttention(Module):
+    """W_o attention(W_q x, W_k m, W_v m) + b_o with num_heads heads: x asks, the memory m answers.
+
+    The projections of the memory are one Linear, kv; who asks many times keeps its keys_values, and attends.
+
+    features         H, of x and of what comes out; a multiple of num_heads
+    memory_features  M, of the memory
+    """
+
+    def __init__(self, features, memory_features, num_heads, *, rng, dtype=np.float32):
+        if num_heads < 1 or features % num_heads:
+            raise ValueError("CrossAttention: num_heads must divide the number of features, "
+                             f"got {num_heads} and {features}")
+        self.num_heads = num_heads
+        self.q = Linear(features, features, rng=rng, dtype=dtype)
+        self.kv = Linear(memory_features, 2 * features, rng=rng, dtype=dtype)
+        self.out = Linear(features, features, rng=rng, dtype=dtype)
+
+    def forward(self, x, memory, valid=None):
+        """x (B, T, H), memory (B, S, M), valid (B, S) True = may be seen -> (B, T, H)."""
+        check_shapes("CrossAttention", x=(x.data, "BTH"), memory=(memory.data, "BSM"))
+        return self.attend(x, *self.keys_values(memory), valid)
+
+    def keys_values(self, memory):
+        """memory (B, S, M) -> keys and values, Tensors (B, S, H)."""
+        kv = self.kv(memory)
+        H = kv.shape[-1] // 2
+        return kv[:, :, :H], kv[:, :, H:]
+
+    def attend(self, x, keys, values, valid=None):
+        """x (R, T, H) -> (R, T, H): R / B rows, one after the other, ask the same keys, values (B, S, H)."""
+        q = self.q(x).reshape(len(keys), -1, x.shape[-1])  # no query sees another, so they may stand in a row
+        return self.out(attention(q, keys, values, num_heads=self.num_heads, valid=valid)).reshape(x.shape)
+
+    def weights(self, x, memory, valid=None):
+        """How much x (B, T, H) takes from each position of the memory (B, S, M): an array (B, A, T, S)."""
+        check_shapes("CrossAttention", x=(x.data, "BTH"), memory=(memory.data, "BSM"))
+        with no_grad():
+            keys, _ = self.keys_values(memory)
+            return attention_weights(self.q(x), keys, num_heads=self.num_heads, valid=valid)
