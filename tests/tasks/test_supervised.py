@@ -280,6 +280,10 @@ def test_a_config_of_another_shape_is_named(trained):
     changed("tag", lambda config: config["model"].update(num_features=3))
     with pytest.raises(RunFolderError, match="num_features in config.json is 3"):
         tinyllm.load("tag")
+    (trained / "classify" / "tokenizer.json").write_text((trained / "seq2seq" / "tokenizer.json").read_text())
+    changed("classify", lambda config: config["about"].update(labels=["a", "b"]))
+    with pytest.raises(RunFolderError, match="tokenizer.json: type must be one of featured, bpe, got 'word'"):
+        tinyllm.load("classify")
     changed("seq2seq", lambda config: config["model"]["decoder"].update(vocab_size=9))
     with pytest.raises(RunFolderError, match="model.encoder.vocab_size and model.decoder.vocab_size must be the same"):
         tinyllm.load("seq2seq")

@@ -9,6 +9,8 @@ from tinyllm.tasks import stored, supervised, tokens
 from tinyllm.tasks.inputs import Inputs, drop_words, in_batches
 from tinyllm.training import memory
 
+UNIT = "texts"
+
 
 def read(files, settings):
     """Labelled texts; ValueError names file and line of a bad one."""

@@ -18,6 +18,7 @@ from tinyllm.training import memory
 BPE = 8000  # tokens, where no size is given
 DECODED = 500  # records of dev that an evaluation during training writes out
 BEAM = 5
+UNIT = "tokens"
 
 
 def read(files, settings):

@@ -46,6 +46,8 @@ ENTRIES = {  # of config.json, for each task: what each must be, and whether a v
     "seq2seq": {**_within("model.encoder", ENCODER), **_within("model.decoder", DECODER),
                 "model.max_seq_len": _whole(1), "model.share_embeddings": SHARED, "training.max_len": _whole(1)},
 }
+KINDS = {"lm": ("char", "word", "bpe"), "classify": ("featured", "bpe"), "tag": ("featured",),  # of tokenizers
+         "seq2seq": ("char", "word", "bpe")}
 NUMBERS = {"lm": sizes.language_model, "classify": sizes.classifier, "tag": sizes.tagger, "seq2seq": sizes.seq2seq}
 
 
@@ -123,6 +125,9 @@ def checked_tokenizer(run, vocab_size):
         tokenizer = tokenizers.tokenizer_from_json(run.tokenizer_json)
     except ValueError as error:
         raise RunFolderError(f"{path}: {error}") from None
+    if tokenizer.type not in KINDS[run.config["task"]]:
+        raise RunFolderError(f"{path}: type must be one of {', '.join(KINDS[run.config['task']])}, got "
+                             f"{tokenizer.type!r}")
     if tokenizer.vocab_size != vocab_size:
         raise RunFolderError(f"{path}: has {tokenizer.vocab_size} tokens, model.vocab_size in {CONFIG} is {vocab_size}")
     return tokenizer

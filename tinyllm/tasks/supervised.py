@@ -2,6 +2,7 @@
 
 A task module (classify, tag, seq2seq) has:
 
+    UNIT                                      what a target is called in the progress
     read(files, settings)                     records; ValueError with file and line
     make_tokenizer(records, settings)         where no pretrained run brings one
     describe(records)                         what config.json keeps beside the model: the labels, ...; {} where nothing
@@ -70,7 +71,7 @@ def finetune(name, out, settings=None, *, resume=False, force=False, progress=No
     from tinyllm.training.run_folder import RunFolder
 
     module = importlib.import_module(f"tinyllm.tasks.{name}")
-    progress, pretrained = progress or Progress(), None
+    progress, pretrained = progress or Progress(unit=module.UNIT), None
     if resume:
         run = RunFolder.open(out)
         if run.config["task"] != name:

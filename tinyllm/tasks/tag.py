@@ -9,6 +9,8 @@ from tinyllm.tasks import stored, supervised, tokens
 from tinyllm.tasks.inputs import Inputs, drop_words, in_batches
 from tinyllm.training import memory
 
+UNIT = "tokens"
+
 
 def read(files, settings):
     """Tagged sentences; ValueError names file and line of a bad one."""
@@ -129,7 +131,7 @@ class TrainedTagger:
 
     def predictions(self, texts, pretokenized=False):
         """For each text a dict: tokens, tags."""
-        split = [text.split() if pretokenized else
+        split = [[token for token in text.split(" ") if token] if pretokenized else
                  [token for token in self.tokenizer.split(text) if not token.isspace()] for text in texts]
         real = [i for i, sentence in enumerate(split) if sentence]
         result = [{"tokens": sentence, "tags": []} for sentence in split]
