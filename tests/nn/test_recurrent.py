@@ -65,3 +65,22 @@ def test_dropout_falls_between_layers_only(rng):
     np.testing.assert_array_equal(one(x, rng=rng)[0].data, one(x)[0].data)
     two = nn.GRU(3, 4, 2, dropout=0.5, rng=rng)
     assert (two(x, rng=rng)[0].data != two(x)[0].data).any()
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_layer_by_layer_is_the_whole(rng, name):
+    """From a given state, with the dropout between layers: the same draws, the same bits."""
+    layer = getattr(nn, name)(3, 4, 3, bidirectional=True, dropout=0.3, rng=rng, dtype=np.float64)
+    x, valid = Tensor(rng.standard_normal((2, 5, 3))), np.arange(5) < np.array([[5], [2]])
+    state = tuple(Tensor(rng.standard_normal((6, 2, 4))) for _ in range(1 + (name == "LSTM")))
+    state = state if name == "LSTM" else state[0]
+    whole, end = layer(x, state, valid, np.random.default_rng(1))
+    drops, ends = np.random.default_rng(1), []
+    for number in range(3):
+        x, last = layer.layer(number, x, state, valid, drops)
+        assert x.shape == (2, 5, 8) and len(last) == 2
+        ends += last
+    np.testing.assert_array_equal(x.data, whole.data)
+    for row, own in enumerate(ends):
+        for mine, expected in zip(own if name == "LSTM" else [own], _last(end), strict=True):
+            np.testing.assert_array_equal(mine.data, expected[row])

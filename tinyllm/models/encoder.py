@@ -9,7 +9,7 @@ The parts have LanguageModel's names and sizes, so that a pretrained one can be 
 say what a token is besides itself (text/features.py), so that an unseen word is not blind.
 
 Padding (valid False) changes nothing: the recurrent state passes it by, attention does not see it.  Dropout, only
-where an rng is passed, falls where LanguageModel's does.
+where an rng is passed, falls where LanguageModel's does, but not on what comes out: whoever reads that does it.
 """
 import numpy as np
 
@@ -68,21 +68,37 @@ class Encoder(Module):
         features  (B, S, K) integers, -1 where a slot is empty; only where num_features > 0
 
         The last states: [h] or, for lstm, [h, c], each (num_layers, B, H), the mean of the two directions.
+
+        Raises ValueError for shapes that do not fit, ids or features out of their range, a valid that is not boolean
+        or has no True in a row, and features that are missing or that nothing reads.
         """
-        ids = np.asarray(ids)
-        check_shapes("Encoder", ids=(ids, "BS"), **({} if valid is None else {"valid": (np.asarray(valid), "BS")}))
-        if (features is None) != (self.config["num_features"] == 0):
-            raise ValueError(f"Encoder: features must {'not ' if features is not None else ''}be given to an encoder "
-                             f"with num_features {self.config['num_features']}")
+        ids, valid, features = (a if a is None else np.asarray(a) for a in (ids, valid, features))
+        self._check(ids, valid, features)
         x = self.embedding(ids)
         if features is not None:
             x = x + embedding_bag(features, self.features)
         h, last = self.rnn(self.dropout(x, rng), valid=valid, rng=rng)
-        h = self.merge(self.dropout(h, rng)) if self.config["bidirectional"] else h
+        h = self.merge(h) if self.config["bidirectional"] else h
+        h = self.dropout(h, rng) if self.attention else h  # without attention, h comes out
         for attention, norm in zip(self.attention, self.norm):
-            h = norm(h + self.dropout(attention(self.dropout(h, rng), valid=valid), rng))
+            h = norm(h + self.dropout(attention(h, valid=valid), rng))
         last = last if isinstance(last, tuple) else (last,)
         return h, [self._of_both(end) for end in last]
+
+    def _check(self, ids, valid, features):
+        """Raise ValueError for arrays that do not fit each other or this encoder."""
+        given = {"ids": (ids, "BS"), "valid": (valid, "BS"), "features": (features, "BSK")}
+        sizes = check_shapes("Encoder", **{name: pair for name, pair in given.items() if pair[0] is not None})
+        if sizes["S"] < 1:
+            raise ValueError(f"Encoder: ids must be (B, S) with S > 0, got shape {ids.shape}")
+        if valid is not None and valid.dtype != bool:
+            raise ValueError(f"Encoder: valid must be boolean, got {valid.dtype}")
+        if valid is not None and not valid.any(axis=1).all():
+            raise ValueError("Encoder: valid must have a True in every row, "
+                             f"got none in row {valid.any(axis=1).argmin()}")
+        if (features is None) != (self.config["num_features"] == 0):
+            raise ValueError(f"Encoder: features must {'not ' if features is not None else ''}be given to an encoder "
+                             f"with num_features {self.config['num_features']}")
 
     def _of_both(self, end):
         """(layers * directions, B, H) -> (layers, B, H), the mean of the directions."""

@@ -18,10 +18,14 @@ from tinyllm.nn import Dropout, Linear, Module
 from tinyllm.nn.module import check_size
 from tinyllm.ops.crf import crf_nll, viterbi
 from tinyllm.ops.cross_entropy import IGNORE, cross_entropy
+from tinyllm.shapes import check_shapes
 
 
 class Tagger(Module):
-    """num_tags C; crf: score the tags of a sentence together; the other arguments are the Encoder's."""
+    """num_tags C; crf: score the tags of a sentence together; the other arguments are the Encoder's.
+
+    valid, wherever it is given, is True at the beginning of each row and only there.
+    """
 
     def __init__(self, vocab_size, num_tags, crf=True, *, rng, dtype=np.float32, **sizes):
         check_size("Tagger", num_tags=num_tags)
@@ -42,6 +46,7 @@ class Tagger(Module):
     def loss(self, ids, tags, valid=None, features=None, rng=None):
         """Mean nats per token, a scalar; tags (B, T), in 0..C-1 where valid."""
         scores, tags = self(ids, valid, features, rng), np.asarray(tags)
+        check_shapes("Tagger", ids=(np.asarray(ids), "BT"), tags=(tags, "BT"))
         if not self.config["crf"]:
             targets = tags if valid is None else np.where(valid, tags, IGNORE)
             return cross_entropy(scores.reshape(-1, scores.shape[-1]), targets.reshape(-1))
