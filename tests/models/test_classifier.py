@@ -12,12 +12,13 @@ V, C, F = 11, 4, 6
 LENGTHS = [6, 1, 4]
 VALID = np.arange(6) < np.array(LENGTHS)[:, None]
 LABELS = np.array([3, 0, 1])
-OPTIONS = [{}, {"cell": "lstm", "num_features": F}, {"cell": "rnn", "bidirectional": False, "num_attention_layers": 0}]
+OPTIONS = [{}, {"cell": "lstm", "num_features": F},
+           {"cell": "rnn", "bidirectional": False, "num_attention_layers": 0}]
 
 
 def classifier(dtype=np.float64, num_classes=C, **options):
-    sizes = {"embed_dim": 8, "hidden_dim": 12, "num_heads": 3, "rng": np.random.default_rng(0), "dtype": dtype}
-    return Classifier(V, num_classes, **{**sizes, **options})
+    sizes = {"embed_dim": 8, "hidden_dim": 12, "num_heads": 3, "dtype": dtype}
+    return Classifier(V, num_classes, **{**sizes, **options}, rng=np.random.default_rng(0))
 
 
 @pytest.fixture
@@ -76,7 +77,7 @@ def test_padding_is_nothing(rng, ids, options):
 
 
 def test_loss_is_the_mean_over_texts(ids):
-    """-log p by hand; with label smoothing s, (1 - s) of it and s times the mean of -log p over the labels."""
+    """-log p by hand; with label smoothing s, (1 - s) of it and s of its mean over the labels."""
     model = classifier()
     log_p = np.log(model.probabilities(ids, VALID))
     gold = -log_p[np.arange(3), LABELS].mean()

@@ -60,7 +60,7 @@ def test_padding_is_nothing(rng, ids, options):
 
 @pytest.mark.parametrize("cell", ["gru", "lstm"])
 def test_matches_torch(rng, ids, cell):
-    """Both directions, packed; merged, attention with a mask of its keys, layer norm: outputs and gradients."""
+    """Both directions, packed, and merged; attention with a mask of its keys; outputs and gradients."""
     torch = torch_or_skip()
     nn, model = torch.nn, encoder(cell=cell, num_layers=2)
     theirs = nn.ModuleDict({
@@ -69,8 +69,8 @@ def test_matches_torch(rng, ids, cell):
         "attention": nn.ModuleList([nn.ModuleDict({"qkv": nn.Linear(12, 36), "out": nn.Linear(12, 12)})]),
         "norm": nn.ModuleList([nn.LayerNorm(12)])}).double()
     load_into_torch(model.state_dict(), theirs)
-    packed = nn.utils.rnn.pack_padded_sequence(theirs["embedding"](torch.tensor(ids)), LENGTHS, batch_first=True,
-                                               enforce_sorted=False)
+    x = theirs["embedding"](torch.tensor(ids))
+    packed = nn.utils.rnn.pack_padded_sequence(x, LENGTHS, batch_first=True, enforce_sorted=False)
     out, states = theirs["rnn"](packed)
     x = theirs["merge"](nn.utils.rnn.pad_packed_sequence(out, batch_first=True)[0])
     part = theirs["attention"][0]
@@ -92,7 +92,7 @@ def test_matches_torch(rng, ids, cell):
 
 
 def test_every_position_sees_the_others(ids):
-    """Without attention a token reaches those before it by the backward direction, those behind it by the forward."""
+    """Without attention a token reaches those before it by the backward direction alone."""
     model = encoder(num_attention_layers=0)
     changed = ids.copy()
     changed[:, 3] = (changed[:, 3] + 1) % V
@@ -161,9 +161,11 @@ def test_wrong_options_are_named(options, message):
     ({"ids": np.zeros((2, 0), int), "features": np.zeros((2, 0, 1), int)},
      r"Encoder: ids must be \(B, S\) with S > 0, got shape \(2, 0\)"),
     ({"ids": [[1, 11], [0, 0]]}, "embedding: ids must be in 0..10, got 11"),
-    ({"valid": [[True] * 3] * 2}, r"Encoder: valid must be \(B, S\) with S = 2 as in ids, got shape \(2, 3\)"),
+    ({"valid": [[True] * 3] * 2},
+     r"Encoder: valid must be \(B, S\) with S = 2 as in ids, got shape \(2, 3\)"),
     ({"valid": [[1, 1], [1, 0]]}, "Encoder: valid must be boolean, got int64"),
-    ({"valid": [[True, True], [False, False]]}, "Encoder: valid must have a True in every row, got none in row 1"),
+    ({"valid": [[True, True], [False, False]]},
+     "Encoder: valid must have a True in every row, got none in row 1"),
     ({"features": None}, "Encoder: features must be given to an encoder with num_features 6"),
     ({"features": np.zeros((2, 2), int)}, r"Encoder: features must be \(B, S, K\), got shape \(2, 2\)"),
     ({"features": np.full((2, 2, 1), F)}, "embedding_bag: ids must be in 0..5 or -1, got 6"),
@@ -175,5 +177,5 @@ def test_wrong_input_is_named(changed, message):
 
 
 def test_features_that_nothing_reads_are_named(ids):
-    with pytest.raises(ValueError, match="Encoder: features must not be given to an encoder with num_features 0"):
+    with pytest.raises(ValueError, match="features must not be given to an encoder with num_features 0"):
         encoder()(ids, None, np.zeros((3, 6, 1), int))

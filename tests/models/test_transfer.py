@@ -110,7 +110,8 @@ def test_what_was_taken_over_is_its_own_and_of_its_dtype(ids):
 
 @pytest.mark.parametrize("pretrained, new, message", [
     ({"vocab_size": 9}, {}, r"embedding.weight: expected \(11, 8\), the pretrained one is \(9, 8\)$"),
-    ({"embed_dim": 6}, {}, r"embedding.weight: .* \(11, 6\); rnn.weight_ih_l0: expected \(36, 8\), .* \(36, 6\)$"),
+    ({"embed_dim": 6}, {},
+     r"embedding.weight: .* \(11, 6\); rnn.weight_ih_l0: expected \(36, 8\), .* \(36, 6\)$"),
     ({"hidden_dim": 9}, {}, r"rnn.weight_hh_l0: expected \(36, 12\), the pretrained one is \(27, 9\)"),
     ({"hidden_dim": 9, "num_layers": 2}, {"num_layers": 2},
      r"rnn.weight_ih_l1: expected \(36, 24\), the pretrained one is \(27, 9\)"),
@@ -131,6 +132,19 @@ def test_a_model_of_reversed_text_has_to_fit_as_well():
     lm, of_reversed = make(LanguageModel, 1), make(LanguageModel, 3, hidden_dim=9)
     with pytest.raises(ValueError, match=r"rnn.weight_hh_l0_reverse: expected \(36, 12\), .* \(27, 9\)"):
         take_over(make(Encoder, 2), lm.state_dict(), of_reversed.state_dict())
+
+
+def test_layers_of_reversed_text_that_the_encoder_lacks_are_named():
+    lm, of_reversed = make(LanguageModel, 1), make(LanguageModel, 3, num_layers=2)
+    with pytest.raises(ValueError, match="rnn.weight_ih_l1_reverse: the new model has none"):
+        take_over(make(Encoder, 2), lm.state_dict(), of_reversed.state_dict())
+
+
+def test_where_nothing_reads_backwards_reversed_text_is_left_out():
+    lm, of_reversed = make(LanguageModel, 1), make(LanguageModel, 3, num_layers=2)
+    for model in (make(Encoder, 2, bidirectional=False), make(Decoder, 2)):
+        taken, _ = take_over(model, lm.state_dict(), of_reversed.state_dict())
+        assert taken == [name for name, _ in model.named_parameters() if name in lm.state_dict()]
 
 
 def test_a_model_around_an_encoder_is_not_one():

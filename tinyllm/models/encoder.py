@@ -3,13 +3,15 @@
     x = embedding(ids) + sum of the rows of features      (B, S, E)
     h = recurrent layers(x), forward and back in time     (B, S, 2H)  gru, lstm or rnn
     h = h W^T + b                                         (B, S, H)   where there are two directions
-    h = LN(h + W_o attention(h) + b_o)                    (B, S, H)   for each attention layer: all positions see all
+    h = LN(h + W_o attention(h) + b_o)                    (B, S, H)   for each attention layer: all see all
 
-The parts have LanguageModel's names and sizes, so that a pretrained one can be taken over (transfer.py); features
-say what a token is besides itself (text/features.py), so that an unseen word is not blind.
+The parts have LanguageModel's names and sizes, so that a pretrained one can be taken over (transfer.py);
+features say what a token is besides itself (text/features.py), so that an unseen word is not blind.
 
-Padding (valid False) changes nothing: the recurrent state passes it by, attention does not see it.  Dropout, only
-where an rng is passed, falls where LanguageModel's does, but not on what comes out: whoever reads that does it.
+Padding (valid False) changes nothing: the recurrent state passes it by, attention does not see it.
+
+Dropout, only where an rng is passed, falls where LanguageModel's does, but not on what comes out: whoever
+reads that does it.
 """
 import numpy as np
 
@@ -34,26 +36,29 @@ class Encoder(Module):
     Raises ValueError for a size below 1, an unknown cell and heads that do not divide hidden_dim.
     """
 
-    def __init__(self, vocab_size, embed_dim=256, hidden_dim=256, num_layers=1, num_attention_layers=1, num_heads=4,
-                 cell="gru", bidirectional=True, dropout=0.0, num_features=0, *, rng, dtype=np.float32):
+    def __init__(self, vocab_size, embed_dim=256, hidden_dim=256, num_layers=1, num_attention_layers=1,
+                 num_heads=4, cell="gru", bidirectional=True, dropout=0.0, num_features=0, *, rng,
+                 dtype=np.float32):
         name = type(self).__name__
-        check_size(name, vocab_size=vocab_size, embed_dim=embed_dim, hidden_dim=hidden_dim, num_layers=num_layers,
-                   num_heads=num_heads)
+        check_size(name, vocab_size=vocab_size, embed_dim=embed_dim, hidden_dim=hidden_dim,
+                   num_layers=num_layers, num_heads=num_heads)
         if cell not in CELLS:
             raise ValueError(f"{name}: cell must be one of {', '.join(CELLS)}, got {cell!r}")
-        for argument, value in [("num_attention_layers", num_attention_layers), ("num_features", num_features)]:
+        for argument, value in {"num_attention_layers": num_attention_layers,
+                                "num_features": num_features}.items():
             if value < 0:
                 raise ValueError(f"{name}: {argument} must be at least 0, got {value}")
         self.config = {
-            "vocab_size": vocab_size, "embed_dim": embed_dim, "hidden_dim": hidden_dim, "num_layers": num_layers,
-            "num_attention_layers": num_attention_layers, "num_heads": num_heads, "cell": cell,
-            "bidirectional": bool(bidirectional), "dropout": dropout, "num_features": num_features}
+            "vocab_size": vocab_size, "embed_dim": embed_dim, "hidden_dim": hidden_dim,
+            "num_layers": num_layers, "num_attention_layers": num_attention_layers, "num_heads": num_heads,
+            "cell": cell, "bidirectional": bool(bidirectional), "dropout": dropout,
+            "num_features": num_features}
         self.embedding = Embedding(vocab_size, embed_dim, rng=rng, dtype=dtype)
         if num_features:  # small: a token has a dozen of them
             self.features = Tensor((0.1 * rng.standard_normal((num_features, embed_dim))).astype(dtype),
                                    requires_grad=True)
-        self.rnn = CELLS[cell](embed_dim, hidden_dim, num_layers, bidirectional=bidirectional, dropout=dropout,
-                               rng=rng, dtype=dtype)
+        self.rnn = CELLS[cell](embed_dim, hidden_dim, num_layers, bidirectional=bidirectional,
+                               dropout=dropout, rng=rng, dtype=dtype)
         if bidirectional:
             self.merge = Linear(2 * hidden_dim, hidden_dim, rng=rng, dtype=dtype)
         self.attention = [SelfAttention(hidden_dim, num_heads, rng=rng, dtype=dtype)
@@ -69,8 +74,8 @@ class Encoder(Module):
 
         The last states: [h] or, for lstm, [h, c], each (num_layers, B, H), the mean of the two directions.
 
-        Raises ValueError for shapes that do not fit, ids or features out of their range, a valid that is not boolean
-        or has no True in a row, and features that are missing or that nothing reads.
+        Raises ValueError for shapes that do not fit, ids or features out of their range, a valid that is not
+        boolean or has no True in a row, and features that are missing or that nothing reads.
         """
         ids, valid, features = (a if a is None else np.asarray(a) for a in (ids, valid, features))
         self._check(ids, valid, features)
@@ -97,8 +102,9 @@ class Encoder(Module):
             raise ValueError("Encoder: valid must have a True in every row, "
                              f"got none in row {valid.any(axis=1).argmin()}")
         if (features is None) != (self.config["num_features"] == 0):
-            raise ValueError(f"Encoder: features must {'not ' if features is not None else ''}be given to an encoder "
-                             f"with num_features {self.config['num_features']}")
+            given = "be given" if features is None else "not be given"
+            raise ValueError(f"Encoder: features must {given} to an encoder with num_features "
+                             f"{self.config['num_features']}")
 
     def _of_both(self, end):
         """(layers * directions, B, H) -> (layers, B, H), the mean of the directions."""

@@ -6,7 +6,7 @@
 With a CRF the tags y of a sentence are scored together: start, transitions from tag to tag, end.
 
     s(y) = start[y_0] + sum_t e[t, y_t] + sum_t transitions[y_t-1, y_t] + end[y_T-1]
-    loss = sum over sentences of log sum_y' exp s(y') - s(y), over the number of tokens          nats per token
+    loss = sum over sentences of log sum_y' exp s(y') - s(y), over the number of tokens      nats per token
 
 Without one, each token by itself: mean cross-entropy, nats per token.
 """
@@ -39,7 +39,7 @@ class Tagger(Module):
             self.end = Tensor(np.zeros(num_tags, dtype), requires_grad=True)
 
     def forward(self, ids, valid=None, features=None, rng=None):
-        """ids (B, T) -> how well each tag fits each token (B, T, C); valid, features and rng as in Encoder."""
+        """ids (B, T) -> how well each tag fits each token (B, T, C); the rest as in Encoder."""
         h, _ = self.encoder(ids, valid, features, rng)
         return self.output(self.dropout(h, rng))
 
@@ -56,7 +56,8 @@ class Tagger(Module):
     def decode(self, ids, valid=None, features=None, allowed=None):
         """The best tags of each row: a list of B integer arrays, as long as the row's valid part.
 
-        allowed  (allowed_start (C,), allowed (C, C)) booleans: which tags may begin, and which may follow which
+        allowed  (allowed_start (C,), allowed (C, C)) booleans: which tags may begin, which may follow which;
+                 metrics.entity_f1.bio_constraints makes them
         """
         with no_grad():
             scores = self(ids, valid, features).data

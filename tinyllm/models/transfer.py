@@ -1,11 +1,13 @@
 """From a pretrained language model into an encoder or a decoder: what fits is taken over, the rest stays new.
 
     embedding                          as it is
-    forward recurrent layers           as they are; a layer above the first of a bidirectional encoder reads 2H numbers,
-                                       of which the pretrained one knew the first H: the others begin with weight 0
+    forward recurrent layers           as they are; a layer above the first of a bidirectional encoder reads
+                                       2H numbers, of which the pretrained one knew the first H: the others
+                                       begin with weight 0
     backward recurrent layers          from a second model, pretrained on reversed text, or new
-    merge (2H -> H)                    begins as the forward half alone, or as the mean of both halves where both are
-                                       pretrained: the encoder starts from what the language model knew
+    merge (2H -> H)                    begins as the forward half plus its own weights for the new backward
+                                       half, or as the mean of both halves where both are pretrained: the
+                                       encoder starts from what the language model knew
     attention, norm                    as they are
     output, projection, output_bias    of a decoder, as they are
 
@@ -18,9 +20,10 @@ def take_over(model, arrays, reversed_arrays=None):
     """Put a language model's arrays into an Encoder or a Decoder; the names taken over and the names new.
 
     arrays           name -> ndarray, LanguageModel.state_dict()
-    reversed_arrays  those of a second one, of reversed text, for the direction back in time
+    reversed_arrays  those of a second one, of reversed text, for the direction back in time, if there is one
 
-    Raises ValueError, with nothing changed, that names each parameter that has another shape than the pretrained one.
+    Raises ValueError, with nothing changed, that names each parameter that has another shape than the
+    pretrained one, or that the new model lacks.
     """
     own, taken = dict(model.named_parameters()), {}
     both = model.config.get("bidirectional", False)
@@ -35,7 +38,10 @@ def take_over(model, arrays, reversed_arrays=None):
             taken[name] = array
     wrong = [f"{name}: expected {own[name].shape}, the pretrained one is {array.shape}"
              for name, array in taken.items() if own[name].shape != array.shape]
-    missing = [name for name in arrays if name not in own and name.split(".")[0] in ("rnn", "attention", "norm")]
+    missing = [name for name in arrays
+               if name not in own and name.split(".")[0] in ("rnn", "attention", "norm")]
+    missing += [f"{name}_reverse" for name in (reversed_arrays or {} if both else {})
+                if name.startswith("rnn.") and f"{name}_reverse" not in own]
     wrong += [f"{name}: the new model has none" for name in missing]
     if wrong:
         raise ValueError("take_over: " + "; ".join(wrong))
