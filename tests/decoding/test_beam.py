@@ -155,6 +155,14 @@ def test_it_stops_when_the_best_cannot_be_overtaken():
     assert len(calls) == 1
 
 
+def test_an_end_takes_no_place_of_what_goes_on():
+    """The end has 0.5, 2 has 0.3, 3 has 0.2: 2 and 3 both go on, and 3 is the best, log 0.2 / 2^2 = -0.40."""
+    step, state = known([[0, 0, 0, 1], [.5, 0, .3, .2], [.1, 0, .9, 0], [1, 0, 0, 0]])
+    options = {"beam": 2, "max_tokens": 2, "stop_id": 0, "vocab_size": 4, "length_penalty": 2}
+    (ids, score), *_ = beam_search(step, state, [1], **options)[0]
+    assert ids.tolist() == [3] and score == pytest.approx(np.log(0.2) / 4)
+
+
 def test_ends_that_come_early_do_not_end_the_search():
     """To go on with 2 has 0.99; at each step a text that left it for 3 ends, and two of these are a beam full."""
     step, state = known([[0, 0, 0, 1], [.001, 0, .999, 0], [.001, 0, .99, .009], [.999, 0, .001, 0]])

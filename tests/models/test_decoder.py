@@ -122,6 +122,16 @@ def test_the_next_layer_reads_what_was_attended_to(rng):
     assert_close(before.sum(axis=-1), np.ones((3, 3, 4)), 1e-12)
 
 
+def test_where_dropout_falls(rng):
+    """On the embedding, on what the second layer reads, on what each layer takes from the memory, on what
+    attention reads and what it adds, on what the output layer reads: a number is drawn for each."""
+    model, ids, drops = decoder(num_layers=2, dropout=0.1), np.ones((3, 4), int), np.random.default_rng(0)
+    model(ids, model.initial_state(*source(rng, model)), drops)
+    drawn = np.random.default_rng(0)
+    drawn.random(12 * (8 + 12 + 2 * 12 + 12 + 12 + 12))
+    assert drops.bit_generator.state == drawn.bit_generator.state
+
+
 @pytest.mark.parametrize("rng_given", [False, True])
 def test_dropout_only_with_an_rng(rng, rng_given):
     model, ids = decoder(dropout=0.5), rng.integers(0, V, (3, 4))

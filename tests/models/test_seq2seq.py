@@ -95,6 +95,15 @@ def test_the_ratio_is_drawn_once_a_batch(source, target):
     np.testing.assert_array_equal(same, forced if rng.random() < 0.5 else own)  # 0.5 as in the text
 
 
+@pytest.mark.parametrize("options", [{"dropout": 0.5}, {"decoder": {"dropout": 0.5}}])
+def test_dropout_of_either_part_only_with_an_rng(source, target, options):
+    model, drops = seq2seq(**options), np.random.default_rng(0)
+    for run in (lambda rng: model(source, target, teacher_forcing_ratio=1, rng=rng).data,
+                lambda rng: model.loss(source, target, rng=rng).data):
+        np.testing.assert_array_equal(run(None), run(None))
+        assert (run(drops) != run(drops)).any()
+
+
 @pytest.mark.parametrize("options", OPTIONS)
 def test_formulas_give_the_same(source, target, options):
     losses, gradients = [], []
