@@ -1,4 +1,5 @@
 """The README is tested: its session runs, its tree is the tree, its formula is the code."""
+import argparse
 import re
 from pathlib import Path
 
@@ -35,10 +36,18 @@ def test_nothing_is_left_to_be_filled_in():
     assert not re.search(r"^[A-Z]{4,}$|TODO", README, re.MULTILINE)
 
 
+def options(parser):
+    """Those of a parser and of the parsers below it."""
+    for action in parser._actions:
+        yield from action.option_strings
+        if isinstance(action, argparse._SubParsersAction):
+            for below in action.choices.values():
+                yield from options(below)
+
+
 def test_every_option_it_names_exists():
     from tinyllm.cli import parser
-    known = {option for verb in parser()._subparsers._group_actions[0].choices.values()
-             for action in verb._actions for option in action.option_strings}
+    known = set(options(parser()))
     for block in blocks("sh"):
         for line in block.split("\n"):
             if line.lstrip().startswith("tinyllm"):

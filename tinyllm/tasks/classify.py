@@ -5,7 +5,7 @@ from tinyllm.autograd import no_grad
 from tinyllm.data.labelled import read_labelled
 from tinyllm.metrics.accuracy import accuracy
 from tinyllm.models import Classifier
-from tinyllm.tasks import stored, supervised, tokens
+from tinyllm.tasks import stored, supervised, vocabularies
 from tinyllm.tasks.inputs import Inputs, drop_words, in_batches
 from tinyllm.training import memory
 
@@ -20,7 +20,7 @@ def read(files, settings):
 
 def make_tokenizer(records, settings, pretrained):
     """Of the training texts, or the pretrained model's; with features of its tokens where settings ask for them."""
-    return tokens.make_tokenizer([record.text for record in records], settings, pretrained)
+    return vocabularies.make_tokenizer([record.text for record in records], settings, pretrained)
 
 
 def describe(records):
@@ -41,7 +41,7 @@ def check_dev(dev, about):
 
 
 def model_config(settings, tokenizer, about):
-    return {**tokens.encoder_config(settings, tokenizer), "num_classes": len(about["labels"])}
+    return {**vocabularies.encoder_config(settings, tokenizer), "num_classes": len(about["labels"])}
 
 
 def make_model(config, rng):

@@ -5,7 +5,7 @@ from tinyllm.autograd import no_grad
 from tinyllm.data.labelled import read_tagged
 from tinyllm.metrics.entity_f1 import bio_constraints, entity_f1
 from tinyllm.models import Tagger
-from tinyllm.tasks import stored, supervised, tokens
+from tinyllm.tasks import stored, supervised, vocabularies
 from tinyllm.tasks.inputs import Inputs, drop_words, in_batches
 from tinyllm.training import memory
 
@@ -19,7 +19,7 @@ def read(files, settings):
 
 def make_tokenizer(records, settings, pretrained):
     """Of the training data's tokens, or the pretrained model's; with features where settings ask for them."""
-    return tokens.make_tokenizer([record.tokens for record in records], settings, pretrained)
+    return vocabularies.make_tokenizer([record.tokens for record in records], settings, pretrained)
 
 
 def describe(records):
@@ -40,7 +40,7 @@ def check_dev(dev, about):
 
 
 def model_config(settings, tokenizer, about):
-    return {**tokens.encoder_config(settings, tokenizer), "num_tags": len(about["tags"]), "crf": settings["crf"]}
+    return {**vocabularies.encoder_config(settings, tokenizer), "num_tags": len(about["tags"]), "crf": settings["crf"]}
 
 
 def make_model(config, rng):
