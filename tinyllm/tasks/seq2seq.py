@@ -10,7 +10,7 @@ from tinyllm.metrics.exact_match import exact_match
 from tinyllm.metrics.rouge import rouge
 from tinyllm.models import Seq2Seq
 from tinyllm.tasks import stored, supervised
-from tinyllm.tasks.inputs import EVALUATED, Inputs, in_batches
+from tinyllm.tasks.inputs import EVALUATED, Inputs, drop_words, in_batches
 from tinyllm.text import EOS, TOKENIZERS
 from tinyllm.text.word import CJK
 from tinyllm.training import memory
@@ -93,14 +93,15 @@ class Task(supervised.SupervisedTask):
         return memory.estimate_seq2seq(config, self.settings, *self.largest)
 
     def loss(self, batch, rng):
-        return self._loss([self.sources[i] for i in batch], [self.targets[i] for i in batch], rng=rng,
-                          label_smoothing=self.settings["label_smoothing"],
+        return self._loss([self.sources[i] for i in batch], [self.targets[i] for i in batch],
+                          self.settings["word_dropout"], rng=rng, label_smoothing=self.settings["label_smoothing"],
                           teacher_forcing_ratio=self.settings["teacher_forcing_ratio"])
 
-    def _loss(self, sources, targets, **options):
+    def _loss(self, sources, targets, word_dropout=0.0, rng=None, **options):
         source, source_valid, _ = Inputs.batch(sources)
         target, target_valid, _ = Inputs.batch(targets)
-        return self.model.loss(source, target, source_valid, target_valid, **options)
+        source = drop_words(source, source_valid, word_dropout, rng)
+        return self.model.loss(source, target, source_valid, target_valid, rng=rng, **options)
 
     def targets_in(self, batch):
         return sum(len(self.targets[i].ids) + 1 for i in batch)
@@ -163,7 +164,7 @@ class TrainedSeq2Seq:
     @staticmethod
     def shown(prediction):
         """What stands on a line for it."""
-        return prediction["prediction"].replace("\n", " ")
+        return " ".join(prediction["prediction"].splitlines())
 
     def evaluate(self, *files, format=None, fields=None, columns=None, errors="strict", beam=BEAM):
         """bleu, chrf, rouge_1, rouge_2, rouge_l (0..100), exact_match (0..1) and BLEU's signature, over the files."""
