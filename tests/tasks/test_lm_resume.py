@@ -3,11 +3,13 @@ import signal
 
 import pytest
 
+from tests.tasks.supervised import files, train
 from tests.tasks.test_lm import TEXT, pretrain
 from tests.training.same_run import assert_same_run
 from tinyllm.tasks import lm
 from tinyllm.training import memory
 from tinyllm.training.loop import Interrupted
+from tinyllm.training.run_folder import RunFolderError
 
 
 @pytest.fixture
@@ -76,3 +78,9 @@ def test_a_run_that_ended_before_its_first_checkpoint_is_started_anew(tmp_path, 
     with pytest.raises(ValueError, match="nothing to resume: start this run again"):
         pretrain(tmp_path / "run", resume=True)
     assert pretrain(tmp_path / "run", book, "--steps", 2)["steps"] == 2
+
+
+def test_a_run_of_another_task(tmp_path):
+    train("classify", tmp_path / "run", "--train", files(tmp_path)["classify"], "--steps", 1)
+    with pytest.raises(RunFolderError, match="run: its task is classify, not lm"):
+        pretrain(tmp_path / "run", resume=True)

@@ -190,6 +190,16 @@ def test_other_data_are_refused_when_going_on(tmp_path):
         train("tag", tmp_path / "run", resume=True)
 
 
+def test_a_run_without_what_going_on_needs(tmp_path):
+    train("classify", tmp_path / "run", "--train", files(tmp_path)["classify"], "--steps", 2)
+    path = tmp_path / "run" / "config.json"
+    config = json.loads(path.read_text())
+    del config["checksums"], config["taken"]
+    path.write_text(json.dumps(config))
+    with pytest.raises(RunFolderError, match="config.json: taken must be there to go on with the run, got nothing"):
+        train("classify", tmp_path / "run", resume=True)
+
+
 def test_refused_where_memory_is_short(tmp_path, monkeypatch):
     monkeypatch.setattr(memory, "available_bytes", lambda: 0)
     for task, data in files(tmp_path).items():

@@ -156,8 +156,8 @@ def test_half_a_line_of_the_log_is_taken_back(tmp_path, monkeypatch):
 
 
 def test_ctrl_c_at_each_step_leaves_everything_as_it_was(tmp_path, request):
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background a shell ignores it
-    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background a shell ignores it
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, handler))
     run = old_run(tmp_path / "run")
     before = content(run.path)
     steps = steps_of(SAVES["save_both"], tmp_path / "count")

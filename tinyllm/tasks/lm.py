@@ -135,6 +135,7 @@ def pretrain(out, settings=None, *, resume=False, force=False, progress=None):
     if run is None:
         settings = complete("pretrain", PRETRAIN, "lm", settings or {})
     else:  # without a budget now, with the one that the trainer file has
+        stored.check_resumable(run, "lm", training=dict, data=dict)
         settings = {**PRETRAIN, **run.config["training"], **{name: (settings or {}).get(name) for name in BUDGETS}}
     train_text, valid_text = read(settings)
     data = {"sha256": _sha256(train_text), "train_chars": len(train_text),

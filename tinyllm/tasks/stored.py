@@ -78,6 +78,16 @@ def _entry(config, path):
     return config
 
 
+def check_resumable(run, task, **entries):
+    """RunFolderError unless the run is of this task and its config.json has the entries, name=type, to go on with."""
+    if run.config["task"] != task:
+        raise RunFolderError(f"{run.path}: its task is {run.config['task']}, not {task}")
+    for name, kind in entries.items():
+        if not isinstance(run.config.get(name), kind):
+            raise RunFolderError(f"{run.path / CONFIG}: {name} must be there to go on with the run, got "
+                                 f"{brief(run.config.get(name))}")
+
+
 def language_model(path):
     """config, tokenizer, weights and training settings of a pretrained run, to start another model from."""
     run = RunFolder.open(path)

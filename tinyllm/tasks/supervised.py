@@ -74,8 +74,7 @@ def finetune(name, out, settings=None, *, resume=False, force=False, progress=No
     progress, pretrained = progress or Progress(unit=module.UNIT), None
     if resume:
         run = RunFolder.open(out)
-        if run.config["task"] != name:
-            raise ValueError(f"{out}: its task is {run.config['task']}, not {name}")
+        stored.check_resumable(run, name, training=dict, data=dict, taken=list)
         settings = {**FINETUNE[name], **run.config["training"],
                     **{budget: (settings or {}).get(budget) for budget in BUDGETS}}
     else:
