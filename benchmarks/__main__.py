@@ -1,7 +1,8 @@
-"""python -m benchmarks [WORK...]: a training step and generation against PyTorch on the same work.
+"""python -m benchmarks [WORK...]: training steps and generation against PyTorch, and a batch against its sentences.
 
-WORK is train-S, train-M, generate-S-1, generate-S-16, generate-M-1 or generate-M-16; none: all of them.  Needs torch
-and an idle machine; --json FILE keeps the figures.
+WORK is train-S, train-M, train-seq2seq, generate-S-1, generate-S-16, generate-M-1, generate-M-16 or translate-1000
+(beam search, ours against ours, one sentence at a time); none: all of them.  Needs torch and an idle machine;
+--json FILE keeps the figures.
 """
 import argparse
 import datetime
@@ -12,25 +13,28 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.sizes import SIZES, model_options
+from benchmarks.sizes import SIZES, our_model
 from benchmarks.timing import compare
 
-WORKS = ["train-S", "train-M", "generate-S-1", "generate-S-16", "generate-M-1", "generate-M-16"]
-TORCH = {"train": ["torch", "torch-fused", "torch-compiled"], "generate": ["torch"]}
+WORKS = {  # kind, size, batch
+    "train-S": ("train", "S", SIZES["S"]["batch"]), "train-M": ("train", "M", SIZES["M"]["batch"]),
+    "train-seq2seq": ("train", "seq2seq", SIZES["seq2seq"]["batch"]),
+    "generate-S-1": ("generate", "S", 1), "generate-S-16": ("generate", "S", 16),
+    "generate-M-1": ("generate", "M", 1), "generate-M-16": ("generate", "M", 16),
+    "translate-1000": ("translate", "seq2seq", 1000)}
+OTHERS = {"train": ["torch", "torch-fused", "torch-compiled"], "generate": ["torch"], "translate": ["one-by-one"]}
 
 
 def measure(work, folder, threads, rounds):
     """One row of the table as a dict."""
-    from tinyllm.models import LanguageModel
-    kind, size, *batch = work.split("-")
-    batch = int(batch[0]) if batch else SIZES[size]["batch"]
+    kind, size, batch = WORKS[work]
     weights = Path(folder) / f"{size}.npz"
     if not weights.exists():
-        np.savez(weights, **LanguageModel(**model_options(size), rng=np.random.default_rng(0)).state_dict())
-    done = compare(["ours", *TORCH[kind]], kind, size, batch, weights, threads, rounds)
+        np.savez(weights, **our_model(size).state_dict())
+    done = compare(["ours", *OTHERS[kind]], kind, size, batch, weights, threads, rounds)
     best = max((c for name, c in done.items() if name != "ours"), key=lambda c: c.tokens_per_second())
-    return {"work": work, "ours": done["ours"].tokens_per_second(), "best_torch": best.tokens_per_second(),
-            "torch_mode": best.name, "ratio": done["ours"].tokens_per_second() / best.tokens_per_second(),
+    return {"work": work, "ours": done["ours"].tokens_per_second(), "best_other": best.tokens_per_second(),
+            "other": best.name, "ratio": done["ours"].tokens_per_second() / best.tokens_per_second(),
             "peak_memory_ratio": done["ours"].peak_bytes / min(c.peak_bytes for n, c in done.items() if n != "ours"),
             "seconds": {name: c.seconds for name, c in done.items()}}
 
@@ -47,14 +51,14 @@ def main():
     threads = count()
     print(f"{datetime.date.today()}  {platform.machine()}, {threads} threads  tokens per second, "
           f"medians of {args.rounds} rounds")
-    print(f"{'work':<14} {'ours':>9} {'best torch':>11} {'ratio':>6}  {'memory':>6}  torch mode")
+    print(f"{'work':<14} {'ours':>9} {'best other':>11} {'ratio':>6}  {'memory':>6}  other")
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         for work in args.works or WORKS:
             row = measure(work, folder, threads, args.rounds)
             rows.append(row)
-            print(f"{work:<14} {row['ours']:>9.0f} {row['best_torch']:>11.0f} {row['ratio']:>6.2f}  "
-                  f"{row['peak_memory_ratio']:>6.2f}  {row['torch_mode']}", flush=True)
+            print(f"{work:<14} {row['ours']:>9.0f} {row['best_other']:>11.0f} {row['ratio']:>6.2f}  "
+                  f"{row['peak_memory_ratio']:>6.2f}  {row['other']}", flush=True)
     if args.json:
         Path(args.json).write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
 

@@ -1,20 +1,69 @@
-"""The reference work: two sizes of the language model, and how much of it one round does."""
+"""The reference work: sizes of the models, and how much of it one round does."""
+import numpy as np
+
 SIZES = {
-    "S": {"vocab_size": 65, "embed_dim": 128, "hidden_dim": 256, "num_layers": 1, "batch": 32, "seq_len": 128},
-    "M": {"vocab_size": 8000, "embed_dim": 256, "hidden_dim": 512, "num_layers": 2, "batch": 32, "seq_len": 64},
+    "S": {"vocab_size": 65, "embed_dim": 128, "hidden_dim": 256, "num_layers": 1, "num_attention_layers": 1,
+          "num_heads": 4, "cell": "gru", "batch": 32, "seq_len": 128},
+    "M": {"vocab_size": 8000, "embed_dim": 256, "hidden_dim": 512, "num_layers": 2, "num_attention_layers": 1,
+          "num_heads": 4, "cell": "gru", "batch": 32, "seq_len": 64},
+    "seq2seq": {"vocab_size": 8000, "embed_dim": 256, "hidden_dim": 512, "num_layers": 1, "num_attention_layers": 1,
+                "num_heads": 8, "cell": "gru", "batch": 64, "seq_len": 30},
 }
-HEADS = 4
-TRAIN_STEPS = {"S": 8, "M": 3}  # steps in a round: about a second
+TRAIN_STEPS = {"S": 8, "M": 3, "seq2seq": 2}  # steps in a round: about a second
 TOKENS = 256  # that a round of generation writes in each text
+SENTENCE = 8, 30  # tokens of the shortest and of the longest sentence to translate
+SPECIAL = BOS, EOS = 2, 3  # tinyllm.text has them too, but would load Numba where PyTorch's memory is measured
 
 
 def model_options(size):
-    """The arguments of LanguageModel for a size."""
-    return {name: value for name, value in SIZES[size].items() if name not in ("batch", "seq_len")} | {
-        "num_heads": HEADS, "num_attention_layers": 1, "cell": "gru"}
+    """The arguments of a model for a size."""
+    return {name: value for name, value in SIZES[size].items() if name not in ("batch", "seq_len")}
+
+
+def our_model(size, weights=None):
+    """Our model of a size, with these weights (name -> array) or new ones."""
+    from tinyllm.models import LanguageModel
+    from tinyllm.tasks import seq2seq
+    from tinyllm.tasks.settings import FINETUNE
+    options, rng = model_options(size), np.random.default_rng(0)
+    if size == "seq2seq":
+        settings = {**FINETUNE["seq2seq"], **options, "dropout": 0.0}
+        model = seq2seq.make_model(seq2seq.model_config(settings, Numbers(size), {}), rng)
+    else:
+        model = LanguageModel(**options, rng=rng)
+    if weights is not None:
+        model.load_state_dict(weights)
+    return model
 
 
 def batches(size, rng, count=4):
-    """Random ids (count, B, T + 1): what is learnt does not change how long it takes."""
-    sizes = SIZES[size]
-    return rng.integers(0, sizes["vocab_size"], (count, sizes["batch"], sizes["seq_len"] + 1))
+    """What model.loss takes, `count` times.  Random ids: what is learnt does not change how long it takes.
+
+    A language model's ids and targets, (B, T) each; or sources (B, T) and targets (B, T - 1), which EOS makes T.
+    """
+    B, T, V = (SIZES[size][name] for name in ("batch", "seq_len", "vocab_size"))
+    if size == "seq2seq":
+        return [(rng.integers(max(SPECIAL) + 1, V, (B, T)), rng.integers(max(SPECIAL) + 1, V, (B, T - 1)))
+                for _ in range(count)]
+    ids = rng.integers(0, V, (count, B, T + 1))
+    return [(np.ascontiguousarray(each[:, :-1]), np.ascontiguousarray(each[:, 1:])) for each in ids]
+
+
+def sentences(size, count, rng):
+    """Random texts for Numbers, of lengths drawn evenly."""
+    shortest, longest = SENTENCE
+    return [" ".join(map(str, rng.integers(max(SPECIAL) + 1, SIZES[size]["vocab_size"], length)))
+            for length in rng.integers(shortest, longest + 1, count)]
+
+
+class Numbers:
+    """A tokenizer for texts that are ids, in figures: it takes no time beside the model."""
+
+    def __init__(self, size):
+        self.vocab_size = SIZES[size]["vocab_size"]
+
+    def encode(self, text):
+        return np.array(text.split(), np.int64)
+
+    def decode(self, ids):
+        return " ".join(map(str, ids))

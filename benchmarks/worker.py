@@ -1,10 +1,11 @@
-"""One contender in a process of its own: python -m benchmarks.worker CONTENDER WORK SIZE BATCH WEIGHTS THREADS.
+"""One contender in a process of its own: python -m benchmarks.worker CONTENDER KIND SIZE BATCH WEIGHTS THREADS.
 
 It says "ready" with what it computed (to be compared before anything is timed), and then answers each line on
-stdin by the seconds that one round took.  CONTENDER is ours, or torch, torch-fused, torch-compiled; WORK is train or
-generate; WEIGHTS is an .npz of the model's arrays that all contenders start from; THREADS is how many torch uses, as
-many as ours takes by itself.
+stdin by the seconds that one round took.  KIND is train, generate or translate; CONTENDER is ours, or torch,
+torch-fused, torch-compiled, or one-by-one, which is ours, a sentence at a time; WEIGHTS is an .npz of the model's
+arrays that all contenders start from; THREADS is how many torch uses, as many as ours takes by itself.
 """
+import itertools
 import json
 import resource
 import sys
@@ -12,20 +13,18 @@ import time
 
 import numpy as np
 
-from benchmarks.sizes import SIZES, TOKENS, TRAIN_STEPS, batches, model_options
+from benchmarks.sizes import SIZES, TOKENS, TRAIN_STEPS, Numbers, batches, model_options, our_model, sentences
 
 CHECKED_STEPS = 3
 
 
 def ours_train(size, batch, weights):
     from tinyllm import optim
-    from tinyllm.models import LanguageModel
-    model = LanguageModel(**model_options(size), rng=np.random.default_rng(0))
-    model.load_state_dict(weights)
+    model = our_model(size, weights)
     optimizer = optim.Adam(model.parameters(), lr=1e-3)
 
-    def step(ids):
-        loss = model.loss(ids[:, :-1], ids[:, 1:])
+    def step(*given):
+        loss = model.loss(*given)
         loss.backward()
         optim.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
@@ -35,19 +34,25 @@ def ours_train(size, batch, weights):
 
 
 def ours_generate(size, batch, weights):
-    from tinyllm.models import LanguageModel
-    model = LanguageModel(**model_options(size), rng=np.random.default_rng(0))
-    model.load_state_dict(weights)
+    model = our_model(size, weights)
     return lambda seed, temperature=0.8: model.generate(
         np.zeros((batch, 1), np.int64), max_tokens=TOKENS, temperature=temperature, top_k=40,
         rng=np.random.default_rng(seed))
+
+
+def ours_translate(size, batch, weights, together=True):
+    from tinyllm.tasks.seq2seq import TrainedSeq2Seq
+    model = our_model(size, weights)
+    trained = TrainedSeq2Seq(model, Numbers(size), model.config["max_seq_len"])
+    return trained.predict if together else lambda texts: [trained.predict([text])[0] for text in texts]
 
 
 def torch_model(size, weights):
     import torch
 
     from benchmarks.torch_model import TorchLanguageModel
-    model = TorchLanguageModel(**model_options(size))
+    from benchmarks.torch_seq2seq import TorchSeq2Seq
+    model = (TorchSeq2Seq if size == "seq2seq" else TorchLanguageModel)(**model_options(size))
     model.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()})
     return torch, model
 
@@ -55,12 +60,12 @@ def torch_model(size, weights):
 def torch_train(size, batch, weights, fused=False, compiled=False):
     torch, model = torch_model(size, weights)
     if compiled:
-        model.tail = torch.compile(model.tail)
+        for part in model.compiles:
+            setattr(model, part, torch.compile(getattr(model, part)))
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, fused=fused)
 
-    def step(ids):
-        ids = torch.from_numpy(ids)
-        loss = model.loss(ids[:, :-1], ids[:, 1:].contiguous())
+    def step(*given):
+        loss = model.loss(*map(torch.from_numpy, given))
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -79,32 +84,38 @@ def torch_generate(size, batch, weights):
 
 
 MAKERS = {
-    ("ours", "train"): ours_train, ("ours", "generate"): ours_generate,
+    ("ours", "train"): ours_train, ("ours", "generate"): ours_generate, ("ours", "translate"): ours_translate,
     ("torch", "train"): torch_train, ("torch", "generate"): torch_generate,
     ("torch-fused", "train"): lambda *a: torch_train(*a, fused=True),
     ("torch-compiled", "train"): lambda *a: torch_train(*a, fused=True, compiled=True),
+    ("one-by-one", "translate"): lambda *a: ours_translate(*a, together=False),
 }
 
 
-def main(contender, work, size, batch, weights, threads):
+def main(contender, kind, size, batch, weights, threads):
     with np.load(weights) as file:
         arrays = dict(file)
-    if contender != "ours":
+    if contender.startswith("torch"):
         import torch
         torch.set_num_threads(int(threads))
-    do = MAKERS[contender, work](size, int(batch), arrays)
-    if work == "train":
-        ids = batches(size, np.random.default_rng(1))
-        result = [do(ids[n % len(ids)]) for n in range(CHECKED_STEPS)]
-        rounds, tokens = TRAIN_STEPS[size], SIZES[size]["batch"] * SIZES[size]["seq_len"]
-    else:
+    batch, rng = int(batch), np.random.default_rng(1)
+    do = MAKERS[contender, kind](size, batch, arrays)
+    if kind == "train":
+        given = batches(size, rng)
+        result = [do(*each) for each in given[:CHECKED_STEPS]]
+        calls, times, tokens = itertools.cycle(given), TRAIN_STEPS[size], batch * SIZES[size]["seq_len"]
+    elif kind == "generate":
         result = np.asarray(do(0, temperature=0)).tolist()
-        rounds, tokens = 1, TOKENS * int(batch)
-    print(json.dumps({"ready": True, "result": result, "tokens": rounds * tokens}), flush=True)
-    for number, _ in enumerate(sys.stdin):
+        calls, times, tokens = zip(itertools.count(1)), 1, TOKENS * batch
+    else:
+        texts = sentences(size, batch, rng)
+        result = do(texts)
+        calls, times, tokens = itertools.repeat((texts,)), 1, sum(len(text.split()) for text in result)
+    print(json.dumps({"ready": True, "result": result, "tokens": times * tokens}), flush=True)
+    for _ in sys.stdin:
         began = time.perf_counter()
-        for n in range(rounds):
-            do(ids[n % len(ids)] if work == "train" else number + 1)
+        for each in itertools.islice(calls, times):
+            do(*each)
         seconds = time.perf_counter() - began
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         print(json.dumps({"seconds": seconds, "peak_bytes": peak}), flush=True)
