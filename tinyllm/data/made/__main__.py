@@ -4,7 +4,8 @@ import sys
 from tinyllm.data.made import write
 
 if __name__ == "__main__":
-    if not 2 <= len(sys.argv) <= 3:
+    folder, seed = (*sys.argv[1:], "0")[:2] if len(sys.argv) > 1 else ("", "")
+    if len(sys.argv) > 3 or not seed.isdecimal():
         sys.exit("usage: python -m tinyllm.data.made FOLDER [SEED]")
-    for path in write(sys.argv[1], *map(int, sys.argv[2:])):
+    for path in write(folder, int(seed)):
         print(path)
