@@ -68,6 +68,12 @@ def test_quiet_says_nothing(clock):
         assert stream.getvalue() == ""
 
 
+def test_a_message_before_the_training_goes_to_stderr(capsys):
+    Progress().message("taken over from here")
+    Progress(quiet=True).message("nothing")
+    assert capsys.readouterr() == ("", "taken over from here\n")
+
+
 def test_loss_and_rate_are_smoothed():
     """The first step as it is; then 5 % of each new loss, and 10 % of the rate of a step of a second."""
     shown = Progress(quiet=True)

@@ -39,7 +39,7 @@ class Progress:
         if self._bar is not None:
             self._bar.console.print(text, markup=False, highlight=False)
         elif not self.quiet:
-            print(text, file=self.stream, flush=True)
+            print(text, file=self.stream or sys.stderr, flush=True)  # what comes before the context too
 
     def step(self, step, total, *, used, loss, targets, step_seconds, seconds):
         """A step was taken.
