@@ -71,13 +71,41 @@ def test_an_unseen_character_in_a_prompt_is_named(trained, capsys, json):
 
 
 def test_demo(folder, capsys):
+    (folder / "tinyllm-demo").mkdir()
     assert main(["demo", "--minutes", "0.02", "--json"]) == 0
-    result = json.loads(capsys.readouterr().out)
-    assert {"bar", "text", "novel_share", "nats_per_char"} <= set(result)
-    assert (folder / "tinyllm-demo" / "model.safetensors").exists()
-    assert main(["demo", "--minutes", "0.02"]) == 0
-    out = capsys.readouterr().out
-    assert "The bar was" in out and "tinyllm-demo-2" in out
+    out, story = capsys.readouterr()
+    result = json.loads(out)
+    assert {"bar", "text", "novel_share", "nats_per_char", "translation", "sentiment", "entities"} <= set(result)
+    for name, figure in [("translation", "bleu"), ("sentiment", "accuracy"), ("entities", "f1")]:
+        chapter = result[name]
+        assert {"before", "after", "seconds"} <= set(chapter) and chapter["run"] == f"tinyllm-demo-2/{name}"
+        assert figure in chapter["before"] and figure in chapter["after"]
+    assert all((folder / "tinyllm-demo-2" / name / "model.safetensors").exists() for name in (
+        "language", "translation", "words", "sentiment", "sentiment-from-nothing", "entities"))
+    few = (folder / "tinyllm-demo-2" / "data" / "sentiment.en.few.tsv").read_text(encoding="utf-8")
+    assert len(few.splitlines()) == result["sentiment"]["labels"] == 400
+    assert "The bar was" in story and "tinyllm generate tinyllm-demo-2/language" in story
+    table = story[story.index("seconds\n"):].splitlines()[1:5]
+    assert [len(line) for line in table] == [len(table[0])] * 4
+
+
+def test_demo_keeps_what_is_there(folder, capsys):
+    before = sorted(folder.iterdir())
+    assert main(["demo", "--out", "."]) == 1
+    assert capsys.readouterr().err == "tinyllm: .: is there already and not empty; choose another name\n"
+    assert sorted(folder.iterdir()) == before
+
+
+def test_demo_interrupted(folder, capsys, monkeypatch):
+    from tinyllm.tasks.story import Story
+
+    def stop(*_):
+        raise KeyboardInterrupt
+    monkeypatch.setattr(Story, "learn", stop)
+    assert main(["demo", "--out", "here"]) == 130
+    out, err = capsys.readouterr()
+    assert err == "tinyllm: interrupted; what was learnt so far is in here\n"
+    assert "The bar: counting" in out  # without --json the story is what stdout is for
 
 
 def test_gradcheck_says_which_and_how_exact(capsys):

@@ -11,7 +11,7 @@ from tinyllm.cli import demo, doctor, evaluate, finetune, generate, gradcheck, p
 from tinyllm.cli.arguments import Defaults
 
 VERBS = {
-    "demo": (demo, "pretrain on the built-in text, generate, and say what to try next, in about three minutes"),
+    "demo": (demo, "pretrain, write, translate, judge and tag on built-in data, in about three minutes"),
     "pretrain": (pretrain, "train a language model on plain text"),
     "finetune": (finetune, "train a classifier, a tagger or a sequence-to-sequence model on labelled data"),
     "generate": (generate, "let a trained language model write"),
