@@ -61,7 +61,7 @@ def _tell(out, minutes, seed, say):
          f"{language['nats_per_char']:.2f}", language),
         ("English to Chinese", "BLEU", f"{translation['before']['bleu']:.1f} (untrained)",
          f"{translation['after']['bleu']:.1f}", translation),
-        ("positive or negative", "accuracy", f"{sentiment['before']['accuracy']:.2f} (from nothing)",
+        ("sentiment, few labels", "accuracy", f"{sentiment['before']['accuracy']:.2f} (from nothing)",
          f"{sentiment['after']['accuracy']:.2f}", sentiment),
         ("persons, places, times", "F1", f"{entities['before']['f1']:.2f} (untrained)",
          f"{entities['after']['f1']:.2f}", entities)])
