@@ -180,6 +180,26 @@ def test_long_texts_are_cut_and_counted(tmp_path):
     assert "1 of 41 texts were cut to 20 tokens (--max-len)" in said
 
 
+def test_what_evaluate_and_predict_cut_is_counted(trained, capsys):
+    """Trained with the default of 256 tokens, asked about one text of 10,000."""
+    (trained / "long.tsv").write_text("good\tfine\nbad\t" + "word " * 10_000 + "\n")
+    (trained / "long.txt").write_text("fine\n" + "word " * 10_000 + "\n")
+    capsys.readouterr()
+    for arguments in (["evaluate", "classify", "long.tsv"], ["predict", "classify", "long.txt"]):
+        assert main(arguments) == 0
+        assert capsys.readouterr().err == "tinyllm: 1 of 2 texts were cut to 256 tokens (--max-len)\n"
+
+
+@pytest.mark.parametrize("task", ["classify", "seq2seq"])
+def test_sub_words_of_little_text(tmp_path, task):
+    """Without --vocab-size there are as many as the text supports; one that is asked for must be possible."""
+    data = files(tmp_path)[task]
+    train(task, tmp_path / "run", "--train", data, "--steps", 1, "--tokenizer", "bpe")
+    assert 260 < tinyllm.load(tmp_path / "run").tokenizer.vocab_size < 8000
+    with pytest.raises(ValueError, match="vocab_size must be 260"):
+        train(task, tmp_path / "more", "--train", data, "--tokenizer", "bpe", "--vocab-size", 8000)
+
+
 def test_other_data_are_refused_when_going_on(tmp_path):
     data = files(tmp_path)["classify"]
     train("classify", tmp_path / "run", "--train", data, "--steps", 2)

@@ -1,4 +1,6 @@
 """tinyllm evaluate RUN FILE: the scores of a run's task."""
+import sys
+
 from tinyllm.cli.arguments import add_data, add_json, changed, count, print_json
 
 OPTIONS = {"lm": ("errors",), "classify": ("format", "fields", "columns", "errors"), "tag": ("errors",),
@@ -31,6 +33,8 @@ def run(args):
                     print(f"{name:<16} {row:<16} " + "  ".join(f"{key} {_shown(n)}" for key, n in numbers.items()))
             else:
                 print(f"{name:<16} {_shown(value)}")
+    for sentence in [] if task == "lm" else model.inputs.what_was_cut():
+        print(f"tinyllm: {sentence}", file=sys.stderr)
     return 0
 
 

@@ -42,9 +42,8 @@ def run(args):
             if task != of_task:
                 args.usage(f"--{option} is for {of_task}, {args.run_folder} is a run of {task}")
             options[option] = value
-    predictions, texts = [], 0
+    predictions = []
     for lines in _lines(args):
-        texts += len(lines)
         for prediction in model.predictions(lines, **options):
             if args.json:
                 predictions.append(prediction)
@@ -53,6 +52,6 @@ def run(args):
         sys.stdout.flush()
     if args.json:
         print_json({"predictions": predictions})
-    for sentence in model.inputs.what_was_cut(texts):
+    for sentence in model.inputs.what_was_cut():
         print(f"tinyllm: {sentence}", file=sys.stderr)
     return 0

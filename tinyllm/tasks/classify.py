@@ -6,8 +6,7 @@ from tinyllm.data.labelled import read_labelled
 from tinyllm.metrics.accuracy import accuracy
 from tinyllm.models import Classifier
 from tinyllm.tasks import stored, supervised, vocabularies
-from tinyllm.tasks.inputs import Inputs, drop_words, in_batches
-from tinyllm.training import memory
+from tinyllm.tasks.inputs import Inputs, in_batches
 
 UNIT = "texts"
 
@@ -50,29 +49,23 @@ def make_model(config, rng):
 
 def transfer(model, pretrained):
     """The names taken over and the names new."""
-    taken, new = supervised.transfer(model.encoder, pretrained, "encoder.")
-    return taken, new + [name for name, _ in model.named_parameters() if not name.startswith("encoder.")]
+    return supervised.transfer(model, pretrained, "encoder")
 
 
-class Task(supervised.SupervisedTask):
+class Task(supervised.EncoderTask):
     """The classifier's batches, loss and evaluation."""
 
     def __init__(self, tokenizer, records, dev, settings, about, rng):
         trained = TrainedClassifier(None, tokenizer, about["labels"], settings["max_len"])
         inputs = trained.inputs
-        self.examples = [inputs.of_text(record.text) for record in records]
-        self.remarks = inputs.what_was_cut(len(records))
+        examples = [inputs.of_text(record.text) for record in records]
+        self.remarks = inputs.what_was_cut()
         self.labels = np.array([about["labels"].index(record.label) for record in records])
         self.dev = dev
-        super().__init__(trained, [len(example.ids) for example in self.examples], settings, len(dev or []), rng)
-
-    def estimate(self, config):
-        """{part: bytes} that training takes."""
-        return memory.estimate_classifier(config, self.settings, *self.largest, slots=Inputs.slots(self.examples))
+        super().__init__(trained, examples, settings, len(dev or []), rng)
 
     def loss(self, batch, rng):
-        ids, valid, features = Inputs.batch([self.examples[i] for i in batch])
-        ids = drop_words(ids, valid, self.settings["word_dropout"], rng)
+        ids, valid, features = self.batch(batch, rng)
         return self.model.loss(ids, self.labels[batch], valid, features,
                                label_smoothing=self.settings["label_smoothing"], rng=rng)
 
@@ -96,10 +89,7 @@ def load(run):
 
     Raises RunFolderError for files that do not describe one.
     """
-    config, about, tokenizer, max_len = stored.supervised(run)
-    weights = stored.checked_weights(run)
-    model = make_model(config, np.random.default_rng(0))
-    stored.load_weights(model, weights, run)
+    model, about, tokenizer, max_len = stored.trained(run, make_model)
     return TrainedClassifier(model, tokenizer, about["labels"], max_len, run.config)
 
 

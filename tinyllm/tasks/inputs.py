@@ -19,10 +19,10 @@ class Input(NamedTuple):
 
 
 class Inputs:
-    """Texts as a tokenizer reads them, cut to max_len tokens; cut counts those that were longer."""
+    """Texts as a tokenizer reads them, cut to max_len tokens: it counts how many were longer."""
 
     def __init__(self, tokenizer, max_len):
-        self.tokenizer, self.max_len, self.cut = tokenizer, max_len, 0
+        self.tokenizer, self.max_len, self._read, self._cut = tokenizer, max_len, 0, 0
 
     def of_text(self, text):
         """The Input of one text."""
@@ -35,15 +35,17 @@ class Inputs:
         return self._within(*self.tokenizer.encode_tokens(tokens))
 
     def _within(self, ids, features):
+        self._read += 1
         if len(ids) > self.max_len:
-            self.cut += 1
+            self._cut += 1
             ids, features = ids[:self.max_len], None if features is None else features[:self.max_len]
         return Input(ids, features)
 
-    def what_was_cut(self, texts):
-        """A sentence about texts that were too long since the last one, in a list, or an empty list."""
-        cut, self.cut = self.cut, 0
-        return [f"{cut} of {texts} texts were cut to {self.max_len} tokens (--max-len)"] if cut else []
+    def what_was_cut(self):
+        """A sentence about texts that were too long since this was asked last, in a list, or an empty list."""
+        read, cut = self._read, self._cut
+        self._read = self._cut = 0
+        return [f"{cut} of {read} texts were cut to {self.max_len} tokens (--max-len)"] if cut else []
 
     @staticmethod
     def slots(inputs):

@@ -11,11 +11,11 @@ from tinyllm.metrics.rouge import rouge
 from tinyllm.models import Seq2Seq
 from tinyllm.tasks import stored, supervised
 from tinyllm.tasks.inputs import EVALUATED, Inputs, drop_words, in_batches
+from tinyllm.tasks.vocabularies import BPE
 from tinyllm.text import EOS, TOKENIZERS
 from tinyllm.text.word import CJK
 from tinyllm.training import memory
 
-BPE = 8000  # tokens, where no size is given
 DECODED = 500  # records of dev that an evaluation during training writes out
 BEAM = 5
 UNIT = "tokens"
@@ -37,11 +37,10 @@ def make_tokenizer(records, settings, pretrained):
     """One for both sides."""
     if pretrained is not None:
         return pretrained
-    kind, size = settings["tokenizer"], settings["vocab_size"]
+    kind = settings["tokenizer"]
     texts = [text for record in records for text in (record.source, record.targets[0])]
-    if kind == "bpe" and size is None:
-        size = BPE
-    return TOKENIZERS[kind].train(texts, vocab_size=size)
+    default = {"default_size": BPE} if kind == "bpe" else {}
+    return TOKENIZERS[kind].train(texts, vocab_size=settings["vocab_size"], **default)
 
 
 def describe(records):
@@ -67,9 +66,7 @@ def make_model(config, rng):
 
 def transfer(model, pretrained):
     """The names taken over and the names new, of encoder and decoder."""
-    of_encoder = supervised.transfer(model.encoder, pretrained, "encoder.")
-    of_decoder = supervised.transfer(model.decoder, pretrained, "decoder.")
-    return [a + b for a, b in zip(of_encoder, of_decoder)]
+    return supervised.transfer(model, pretrained, "encoder", "decoder")
 
 
 class Task(supervised.SupervisedTask):
@@ -80,11 +77,11 @@ class Task(supervised.SupervisedTask):
         inputs = trained.inputs
         self.sources = [inputs.of_text(record.source) for record in records]
         self.targets = [inputs.of_text(record.targets[0]) for record in records]
-        self.remarks = inputs.what_was_cut(2 * len(records))
+        self.remarks = inputs.what_was_cut()
         self.dev, self.dev_pairs = dev, []
         if dev is not None:
             self.dev_pairs = [(inputs.of_text(record.source), inputs.of_text(record.targets[0])) for record in dev]
-            self.remarks += inputs.what_was_cut(2 * len(dev))
+            self.remarks += inputs.what_was_cut()
         lengths = [(len(source.ids), len(target.ids)) for source, target in zip(self.sources, self.targets)]
         super().__init__(trained, lengths, settings, sum(len(target.ids) + 1 for _, target in self.dev_pairs), rng)
 
@@ -129,10 +126,7 @@ def load(run):
 
     Raises RunFolderError for files that do not describe one.
     """
-    config, _, tokenizer, max_len = stored.supervised(run)
-    weights = stored.checked_weights(run)
-    model = make_model(config, np.random.default_rng(0))
-    stored.load_weights(model, weights, run)
+    model, _, tokenizer, max_len = stored.trained(run, make_model)
     return TrainedSeq2Seq(model, tokenizer, max_len, run.config)
 
 

@@ -3,6 +3,8 @@
 Files of our own have checksums; those of another program have none, and every entry of their config.json may be
 missing, of another kind, or larger than any memory.
 """
+import numpy as np
+
 from tinyllm import text as tokenizers
 from tinyllm.checked_json import brief
 from tinyllm.models.language_model import CELLS
@@ -114,6 +116,15 @@ def supervised(run):
         raise RunFolderError(f"{run.path / TOKENIZER}: has {features} features, num_features in {CONFIG} is "
                              f"{(config.get('encoder') or config)['num_features']}")
     return config, about, tokenizer, run.config["training"]["max_len"]
+
+
+def trained(run, make_model):
+    """The model of a trained run, made by make_model(config, rng), and the rest of what supervised() gives."""
+    config, about, tokenizer, max_len = supervised(run)
+    weights = checked_weights(run)  # before a model of the config's sizes is made
+    model = make_model(config, np.random.default_rng(0))
+    load_weights(model, weights, run)
+    return model, about, tokenizer, max_len
 
 
 def _check_halves(run, config):

@@ -58,12 +58,12 @@ FEW = {"sentiment.en": "\n", "entities.en": "\n\n"}  # what stands between two e
 PAIRS = {part: f"translation.{part}.tsv" for part in SPLITS}
 SENTIMENT = {"train": "sentiment.en.few.tsv", "test": "sentiment.en.test.tsv"}
 CHAPTERS = {
-    "language": Chapter("lm", 0.36, {}, LANGUAGE),
+    "language": Chapter("lm", 0.40, {}, LANGUAGE),
     "translation": Chapter("seq2seq", 0.28, PAIRS, TRANSLATION),
-    "words": Chapter("lm", 0.11, {"files": "text.en.txt"}, WORDS),
-    "sentiment-from-nothing": Chapter("classify", 0.04, SENTIMENT, OPINIONS),
-    "sentiment": Chapter("classify", 0.04, SENTIMENT, OPINIONS, start="words"),
-    "entities": Chapter("tag", 0.05, {"train": "entities.en.few.tsv", "test": "entities.en.test.tsv"}, NAMES,
+    "words": Chapter("lm", 0.08, {"files": "text.en.txt"}, WORDS),
+    "sentiment-from-nothing": Chapter("classify", 0.03, SENTIMENT, OPINIONS),
+    "sentiment": Chapter("classify", 0.03, SENTIMENT, OPINIONS, start="words"),
+    "entities": Chapter("tag", 0.04, {"train": "entities.en.few.tsv", "test": "entities.en.test.tsv"}, NAMES,
                         start="words"),
 }
 

@@ -4,10 +4,13 @@ A task module (classify, tag, seq2seq) has:
 
     UNIT                                      what a target is called in the progress
     read(files, settings)                     records; ValueError with file and line
-    make_tokenizer(records, settings)         where no pretrained run brings one
+    make_tokenizer(records, settings, tokenizer)  of the records; tokenizer: what a pretrained run brings, or None
     describe(records)                         what config.json keeps beside the model: the labels, ...; {} where nothing
     model_config(settings, tokenizer, about)  the arguments of its model
     make_model(config, rng)                   the model
+    check_dev(dev, about)                     ValueError where dev has a label that the training data never had
+    transfer(model, pretrained)               take over what fits: the names taken and the names new
+    load(run)                                 the trained model of a run folder
     Task(tokenizer, records, dev, settings, about, rng)     what the training loop works with, once it has its model
 """
 import dataclasses
@@ -21,7 +24,9 @@ import numpy as np
 from tinyllm.data.padded import PaddedBatches
 from tinyllm.models.transfer import take_over
 from tinyllm.tasks import stored
+from tinyllm.tasks.inputs import Inputs, drop_words
 from tinyllm.tasks.settings import BUDGETS, FINETUNE, complete
+from tinyllm.training import memory
 
 BETAS = (0.9, 0.99)  # a second moment that follows: runs here are thousands of steps, not millions
 FROM_RUN = (  # sizes of a model that starts from a pretrained one
@@ -32,7 +37,7 @@ class SupervisedTask:
     """What the training loop needs to know, but for loss, targets_in, evaluate and criterion, which a task adds.
 
     trained   what scores the model on the way; it has no model before start()
-    examples  lengths of the training examples: one list, or one a side
+    lengths   of the training examples in tokens: one each, or one a side
     remarks   sentences for whoever started the training
     """
 
@@ -57,6 +62,23 @@ class SupervisedTask:
         """The way back."""
 
 
+class EncoderTask(SupervisedTask):
+    """The same where the model is an encoder with an output layer: examples is a list of Input."""
+
+    def __init__(self, trained, examples, settings, valid_targets, rng):
+        super().__init__(trained, [len(example.ids) for example in examples], settings, valid_targets, rng)
+        self.examples = examples
+
+    def estimate(self, config):
+        """{part: bytes} that training takes."""
+        return memory.estimate_classifier(config, self.settings, *self.largest, slots=Inputs.slots(self.examples))
+
+    def batch(self, indices, rng):
+        """ids (B, T), valid (B, T), features (B, T, K) or None of these examples; words are dropped where rng is."""
+        ids, valid, features = Inputs.batch([self.examples[i] for i in indices])
+        return drop_words(ids, valid, self.settings["word_dropout"], rng), valid, features
+
+
 def finetune(name, out, settings=None, *, resume=False, force=False, progress=None):
     """Train a model of the task `name` as the settings (tasks/settings.py) say, in the run folder `out`.
 
@@ -66,7 +88,7 @@ def finetune(name, out, settings=None, *, resume=False, force=False, progress=No
     Returns the result of the training, with the validation fields of the best weights.
     """
     from tinyllm import __version__
-    from tinyllm.training import loop, memory
+    from tinyllm.training import loop
     from tinyllm.training.progress import Progress
     from tinyllm.training.run_folder import RunFolder
 
@@ -136,10 +158,12 @@ class Pretrained:
                 raise ValueError(f"{run_of_reversed}: has another tokenizer than {run}")
 
 
-def transfer(encoder, pretrained, prefix):
-    """Take over what fits into an encoder: the names taken and the names new, with the prefix."""
-    return [[prefix + name for name in names]
-            for names in take_over(encoder, pretrained.weights, pretrained.reverse)]
+def transfer(model, pretrained, *parts):
+    """Take over what fits into these parts of a model (attributes): the names taken, the names new."""
+    taken = {f"{part}.{name}" for part in parts
+             for name in take_over(getattr(model, part), pretrained.weights, pretrained.reverse)[0]}
+    names = [name for name, _ in model.named_parameters()]
+    return [name for name in names if name in taken], [name for name in names if name not in taken]
 
 
 def _optimizer(model, taken, settings):

@@ -6,8 +6,7 @@ from tinyllm.data.labelled import read_tagged
 from tinyllm.metrics.entity_f1 import bio_constraints, entity_f1
 from tinyllm.models import Tagger
 from tinyllm.tasks import stored, supervised, vocabularies
-from tinyllm.tasks.inputs import Inputs, drop_words, in_batches
-from tinyllm.training import memory
+from tinyllm.tasks.inputs import Inputs, in_batches
 
 UNIT = "tokens"
 
@@ -49,33 +48,26 @@ def make_model(config, rng):
 
 def transfer(model, pretrained):
     """The names taken over and the names new."""
-    taken, new = supervised.transfer(model.encoder, pretrained, "encoder.")
-    return taken, new + [name for name, _ in model.named_parameters() if not name.startswith("encoder.")]
+    return supervised.transfer(model, pretrained, "encoder")
 
 
-class Task(supervised.SupervisedTask):
+class Task(supervised.EncoderTask):
     """The tagger's batches, loss and evaluation."""
 
     def __init__(self, tokenizer, records, dev, settings, about, rng):
         trained = TrainedTagger(None, tokenizer, about["tags"], settings["max_len"])
         inputs, number = trained.inputs, {tag: i for i, tag in enumerate(about["tags"])}
-        self.examples = [inputs.of_tokens(record.tokens) for record in records]
-        self.remarks = inputs.what_was_cut(len(records))
+        examples = [inputs.of_tokens(record.tokens) for record in records]
+        self.remarks = inputs.what_was_cut()
         self.tags = [np.array([number[tag] for tag in record.tags[:settings["max_len"]]], np.int32)
                      for record in records]
         self.dev = dev
-        super().__init__(trained, [len(example.ids) for example in self.examples], settings,
-                         sum(len(record.tokens) for record in dev or []), rng)
-
-    def estimate(self, config):
-        """{part: bytes} that training takes."""
-        return memory.estimate_classifier(config, self.settings, *self.largest, slots=Inputs.slots(self.examples))
+        super().__init__(trained, examples, settings, sum(len(record.tokens) for record in dev or []), rng)
 
     def loss(self, batch, rng):
-        ids, valid, features = Inputs.batch([self.examples[i] for i in batch])
+        ids, valid, features = self.batch(batch, rng)
         tags = np.zeros(ids.shape, np.int32)
         tags[valid] = np.concatenate([self.tags[i] for i in batch])
-        ids = drop_words(ids, valid, self.settings["word_dropout"], rng)
         return self.model.loss(ids, tags, valid, features, rng=rng)
 
     def targets_in(self, batch):
@@ -99,10 +91,7 @@ def load(run):
 
     Raises RunFolderError for files that do not describe one.
     """
-    config, about, tokenizer, max_len = stored.supervised(run)
-    weights = stored.checked_weights(run)
-    model = make_model(config, np.random.default_rng(0))
-    stored.load_weights(model, weights, run)
+    model, about, tokenizer, max_len = stored.trained(run, make_model)
     return TrainedTagger(model, tokenizer, about["tags"], max_len, run.config)
 
 
@@ -157,7 +146,6 @@ class TrainedTagger:
         """Mean nats per token of the records' tags."""
         number, total, count = {tag: i for i, tag in enumerate(self.tags)}, 0.0, 0
         inputs = [self.inputs.of_tokens(record.tokens) for record in records]
-        self.inputs.cut = 0
         with no_grad():
             for batch in in_batches([len(each.ids) for each in inputs]):
                 ids, valid, features = Inputs.batch([inputs[i] for i in batch])

@@ -7,7 +7,7 @@ from tinyllm.text.word import split_words
 
 MIN_COUNT = 2  # a feature that one training token has alone says nothing about another
 MAX_FEATURES = 50_000
-BPE = 8000  # tokens, where no size is given
+BPE = 8000  # tokens where no size is given, or what the text supports
 
 
 def make_tokenizer(texts, settings, pretrained=None):
@@ -20,7 +20,7 @@ def make_tokenizer(texts, settings, pretrained=None):
     if kind == "bpe":
         if split:
             raise ValueError("tag: the tokenizer must give whole tokens (char, token, word), got bpe")
-        return pretrained or BPETokenizer.train(texts, vocab_size=settings["vocab_size"] or BPE)
+        return pretrained or BPETokenizer.train(texts, vocab_size=settings["vocab_size"], default_size=BPE)
     if pretrained is not None:
         tokenizer = pretrained
     elif kind == "char":

@@ -79,10 +79,10 @@ class BPETokenizer(Tokenizer):
         self._cache = {}
 
     @classmethod
-    def train(cls, texts, vocab_size=None):
+    def train(cls, texts, vocab_size=None, default_size=DEFAULT_VOCAB_SIZE):
         """The tokenizer of a text or of several.
 
-        vocab_size  special tokens and bytes included, 260 or more; None: 4096, or what the text supports
+        vocab_size    special tokens and bytes included, 260 or more; None: default_size, or what the text supports
 
         Raises ValueError for no text, for a lone surrogate and for a vocabulary larger than the text
         supports: no pair that occurs twice is left then.
@@ -93,7 +93,7 @@ class BPETokenizer(Tokenizer):
                 counts.update(words)
         strings = [b""] * len(SPECIAL_TOKENS) + [bytes([byte]) for byte in BYTE_CHARACTERS]
         least = len(strings)
-        size = DEFAULT_VOCAB_SIZE if vocab_size is None else checked_vocab_size(
+        size = default_size if vocab_size is None else checked_vocab_size(
             vocab_size, least, None, "the special tokens and the 256 bytes")
         untrained = cls(strings, [])
         tokens, starts = untrained._words_as_bytes(counts)
