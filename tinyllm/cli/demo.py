@@ -211,8 +211,8 @@ All of it is in {out}: a run folder for each model, and data/ with what they lea
 What to try next:
 
   tinyllm generate {language} "A class" --temperature 0.5
-  echo "My sister bought three hats yesterday." | tinyllm predict {translation}
-  echo "I would not call the film boring." | tinyllm predict {sentiment} --json
+  echo "My mother bought three hats yesterday." | tinyllm predict {translation}
+  echo "The film was not boring at all." | tinyllm predict {sentiment} --json
   echo "Anna Thornley moved to Oslo on Monday." | tinyllm predict {entities}
   tinyllm evaluate {translation} {test}
   tinyllm pretrain {plain} --minutes 2 --out my-run
