@@ -7,7 +7,6 @@ import pytest
 from tests.training.tiny import Rates, Task, quiet, start
 from tinyllm import Tensor
 from tinyllm.optim import Adam, warmup_cosine
-from tinyllm.training.average import WeightAverage
 from tinyllm.training.loop import TrainingOptions
 from tinyllm.training.run_folder import RunFolder
 
@@ -117,18 +116,7 @@ def test_accumulating_is_a_bigger_batch(tmp_path, rng):
 
 
 def test_average(tmp_path):
-    """a = d a + (1 - d) w with d = min(0.5, (1 + t) / (10 + t)): evaluated and saved."""
-    x = Tensor(np.array([1.0, 2.0]), requires_grad=True)
-    average = WeightAverage([x], 0.5)
-    x.data = np.array([3.0, 2.0])
-    average.move(1)
-    np.testing.assert_allclose(average.arrays[0], [2 / 11 * 1 + 9 / 11 * 3, 2.0])
-    average.move(100)
-    np.testing.assert_allclose(average.arrays[0], [0.5 * (2 / 11 * 1 + 9 / 11 * 3) + 0.5 * 3, 2.0])
-    with average.in_place():
-        assert x.data is average.arrays[0]
-    assert x.data[0] == 3.0
-
+    """It is what is evaluated and saved."""
     task = Task()
     task.evaluate = lambda: {"valid_loss": float(task.parameters["output.bias"].data.sum())}
     result = start(tmp_path / "run", task, steps=5, average=0.9)

@@ -6,6 +6,36 @@ The decay grows from small values, so that the weights of the first steps are fo
 """
 import contextlib
 
+import numpy as np
+from numba import prange
+
+from tinyllm.autograd import on_formulas
+from tinyllm.kernels.jit import jit
+from tinyllm.optim.optimizer import CHUNK
+
+
+def average_formula(average, weights, decay):
+    """The new average, as the docstring writes it."""
+    return decay * average + (1 - decay) * weights
+
+
+@jit
+def _average_chunk(average, weights, new):
+    for i in range(average.shape[0]):
+        average[i] += new * (weights[i] - average[i])
+
+
+@jit(parallel=True)
+def _average_chunks(average, weights, new):
+    for chunk in prange((average.shape[0] + CHUNK - 1) // CHUNK):
+        a, b = chunk * CHUNK, min(average.shape[0], (chunk + 1) * CHUNK)
+        _average_chunk(average[a:b], weights[a:b], new[0])
+
+
+def average_kernel(average, weights, decay):
+    """average_formula in place, over threads in chunks of fixed size: average, weights (size,)."""
+    _average_chunks(average, weights, np.array([1 - decay], average.dtype))
+
 
 class WeightAverage:
     """The average of some parameters with decay d in (0, 1); arrays has one for each, in their dtype."""
@@ -16,11 +46,12 @@ class WeightAverage:
 
     def move(self, step):
         """Take in the weights after step 1, 2, ..."""
-        new = 1 - min(self.decay, (1 + step) / (10 + step))
+        decay = min(self.decay, (1 + step) / (10 + step))
         for average, parameter in zip(self.arrays, self.parameters):
-            change = parameter.data - average
-            change *= average.dtype.type(new)
-            average += change
+            if on_formulas():
+                average[...] = average_formula(average, parameter.data, decay)
+            else:
+                average_kernel(average.reshape(-1), parameter.data.reshape(-1), decay)
 
     @contextlib.contextmanager
     def in_place(self):
