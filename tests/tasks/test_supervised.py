@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import tinyllm
-from tests.tasks.supervised import DATA, OPTIONS, SMALL, files, pretrained, settings, train
+from tests.tasks.supervised import DATA, OPTIONS, SMALL, TAG, files, pretrained, settings, train
 from tests.training.same_run import assert_same_run
 from tinyllm.cli import main
 from tinyllm.tasks import classify, seq2seq, supervised, tag
@@ -170,14 +170,31 @@ def test_training_data_that_teach_nothing(tmp_path):
         train("seq2seq", tmp_path / "run", "--train", tmp_path / "three.tsv")
 
 
-def test_long_texts_are_cut_and_counted(tmp_path):
+@pytest.mark.parametrize("task, line, training, dev", [
+    ("classify", "good\t{}\n", "1 of 41 training", "1 of 1 dev"),
+    ("seq2seq", "one\t{}\n", "1 of 26 training", "1 of 2 dev")])
+def test_long_texts_are_cut_and_counted(tmp_path, task, line, training, dev):
     said = []
     progress = type("P", (supervised_progress(),), {"message": lambda self, text: said.append(text)})(quiet=True)
-    data = files(tmp_path)["classify"]
-    data.write_text(data.read_text() + "good\t" + "word " * 10_000 + "\n")
-    supervised.finetune("classify", tmp_path / "run", settings("classify", "--train", data, "--steps", 1,
-                                                               "--max-len", 20), progress=progress)
-    assert "1 of 41 texts were cut to 20 tokens (--max-len)" in said
+    data, long = files(tmp_path)[task], tmp_path / "long.tsv"
+    long.write_text(line.format("word " * 10_000))
+    data.write_text(data.read_text() + long.read_text())
+    supervised.finetune(task, tmp_path / "run", settings(task, "--train", data, "--dev", long, "--steps", 1,
+                                                         "--max-len", 20), progress=progress)
+    assert said[:2] == [f"{count} texts were cut to 20 tokens (--max-len)" for count in (training, dev)]
+
+
+def test_a_long_sentence_is_tagged_in_pieces(tmp_path):
+    """Nothing of it is lost, neither for training nor for what is predicted and scored."""
+    data = files(tmp_path)["tag"]
+    data.write_text(TAG.replace("\n\n", "\n") + "\n")
+    result = train("tag", tmp_path / "run", "--train", data, "--dev", data, "--steps", 80, "--max-len", 16)
+    assert result["f1"] > 0.9
+    tokens = [line.split("\t")[0] for line in TAG.splitlines() if line]
+    tagger = tinyllm.load(tmp_path / "run")
+    pieces = [tokens[begin:begin + 16] for begin in range(0, len(tokens), 16)]
+    assert tagger.tag([tokens, tokens[:3]]) == [sum(tagger.tag(pieces), []), tagger.tag([tokens[:3]])[0]]
+    assert tagger.inputs.what_was_cut() == []
 
 
 def test_what_evaluate_and_predict_cut_is_counted(trained, capsys):

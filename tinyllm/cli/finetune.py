@@ -45,7 +45,9 @@ def _add_arguments(parser, task):
     text.add_argument("--tokenizer", choices=kinds, help="what a token is" + (
         "" if task == "seq2seq" else "; token: a word without the space before it"))
     text.add_argument("--vocab-size", type=count, metavar="V", help="how many tokens (bpe: 8000, else all)")
-    text.add_argument("--max-len", type=count, metavar="T", help="longer texts are cut to so many tokens")
+    text.add_argument("--max-len", type=count, metavar="T", help=(
+        "longer sentences are read in pieces of so many tokens" if task == "tag" else
+        "longer texts are cut to so many tokens"))
     if task != "seq2seq":
         text.add_argument("--no-features", dest="features", action="store_false",
                           help="tokens alone, without their affixes, shape and neighbours")

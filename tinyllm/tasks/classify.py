@@ -59,9 +59,10 @@ class Task(supervised.EncoderTask):
         trained = TrainedClassifier(None, tokenizer, about["labels"], settings["max_len"])
         inputs = trained.inputs
         examples = [inputs.of_text(record.text) for record in records]
-        self.remarks = inputs.what_was_cut()
+        self.remarks = inputs.what_was_cut("training ")
+        self.dev, self.dev_inputs = dev, [inputs.of_text(record.text) for record in dev or []]
+        self.remarks += inputs.what_was_cut("dev ")
         self.labels = np.array([about["labels"].index(record.label) for record in records])
-        self.dev = dev
         super().__init__(trained, examples, settings, len(dev or []), rng)
 
     def loss(self, batch, rng):
@@ -76,7 +77,7 @@ class Task(supervised.EncoderTask):
         """valid_loss (nats per text), accuracy, macro_f1."""
         if self.dev is None:
             return {}
-        scores = self.trained.score(self.dev)
+        scores = self.trained.score(self.dev, self.dev_inputs)
         return {"valid_loss": scores["nats_per_text"], **{name: scores[name] for name in ("accuracy", "macro_f1")}}
 
     @staticmethod
@@ -107,7 +108,11 @@ class TrainedClassifier:
         inputs = [self.inputs.of_text(text) for text in texts]
         if empty := [text for text, each in zip(texts, inputs) if not len(each.ids)]:
             raise ValueError(f"predict: a text must have at least one token, got {empty[0]!r}")
-        result = np.empty((len(texts), len(self.labels)))
+        return self._probabilities(inputs)
+
+    def _probabilities(self, inputs):
+        """The same of Inputs that are none of them empty."""
+        result = np.empty((len(inputs), len(self.labels)))
         with no_grad():
             for batch in in_batches([len(each.ids) for each in inputs]):
                 ids, valid, features = Inputs.batch([inputs[i] for i in batch])
@@ -136,10 +141,10 @@ class TrainedClassifier:
         """accuracy and macro_f1 (0..1), confusion, nats per text, over the files."""
         return self.score(read(files, {"format": format, "fields": fields, "columns": columns, "errors": errors}))
 
-    def score(self, records):
-        """The same over records."""
+    def score(self, records, inputs=None):
+        """The same over records; inputs: what they are as Inputs, where that is known already."""
         check_dev(records, {"labels": self.labels})
-        p = self.probabilities([record.text for record in records])
+        p = self.probabilities([record.text for record in records]) if inputs is None else self._probabilities(inputs)
         gold = [record.label for record in records]
         rows = np.array([self.labels.index(label) for label in gold])
         nats = -np.log(np.maximum(p[np.arange(len(rows)), rows], 1e-30)).mean()

@@ -41,11 +41,14 @@ class Inputs:
             ids, features = ids[:self.max_len], None if features is None else features[:self.max_len]
         return Input(ids, features)
 
-    def what_was_cut(self):
-        """A sentence about texts that were too long since this was asked last, in a list, or an empty list."""
+    def what_was_cut(self, which=""):
+        """A sentence about texts that were too long since this was asked last, in a list, or an empty list.
+
+        which  of what they are: "training ", "dev "
+        """
         read, cut = self._read, self._cut
         self._read = self._cut = 0
-        return [f"{cut} of {read} texts were cut to {self.max_len} tokens (--max-len)"] if cut else []
+        return [f"{cut} of {read} {which}texts were cut to {self.max_len} tokens (--max-len)"] if cut else []
 
     @staticmethod
     def slots(inputs):

@@ -77,11 +77,11 @@ class Task(supervised.SupervisedTask):
         inputs = trained.inputs
         self.sources = [inputs.of_text(record.source) for record in records]
         self.targets = [inputs.of_text(record.targets[0]) for record in records]
-        self.remarks = inputs.what_was_cut()
+        self.remarks = inputs.what_was_cut("training ")
         self.dev, self.dev_pairs = dev, []
         if dev is not None:
             self.dev_pairs = [(inputs.of_text(record.source), inputs.of_text(record.targets[0])) for record in dev]
-            self.remarks += inputs.what_was_cut()
+            self.remarks += inputs.what_was_cut("dev ")
         lengths = [(len(source.ids), len(target.ids)) for source, target in zip(self.sources, self.targets)]
         super().__init__(trained, lengths, settings, sum(len(target.ids) + 1 for _, target in self.dev_pairs), rng)
 

@@ -56,12 +56,8 @@ class Task(supervised.EncoderTask):
 
     def __init__(self, tokenizer, records, dev, settings, about, rng):
         trained = TrainedTagger(None, tokenizer, about["tags"], settings["max_len"])
-        inputs, number = trained.inputs, {tag: i for i, tag in enumerate(about["tags"])}
-        examples = [inputs.of_tokens(record.tokens) for record in records]
-        self.remarks = inputs.what_was_cut()
-        self.tags = [np.array([number[tag] for tag in record.tags[:settings["max_len"]]], np.int32)
-                     for record in records]
-        self.dev = dev
+        examples, self.tags = trained.examples(records)
+        self.remarks, self.dev = [], dev
         super().__init__(trained, examples, settings, sum(len(record.tokens) for record in dev or []), rng)
 
     def loss(self, batch, rng):
@@ -105,14 +101,32 @@ class TrainedTagger:
         self.inputs, self.allowed = Inputs(tokenizer, max_len), bio_constraints(tags)
 
     def tag(self, sentences):
-        """Lists of tokens -> lists of tags that are BIO; tokens after max_len are O."""
-        inputs, result = [self.inputs.of_tokens(sentence) for sentence in sentences], [None] * len(sentences)
+        """Lists of tokens, none empty -> lists of tags that are BIO; a sentence longer than max_len is read in pieces
+        of that length, each by itself."""
+        pieces = [(number, piece) for number, sentence in enumerate(sentences) for piece in self._pieces(sentence)]
+        inputs, paths = [self.inputs.of_tokens(piece) for _, piece in pieces], [None] * len(pieces)
         with no_grad():
             for batch in in_batches([len(each.ids) for each in inputs]):
                 ids, valid, features = Inputs.batch([inputs[i] for i in batch])
                 for i, path in zip(batch, self.model.decode(ids, valid, features, allowed=self.allowed)):
-                    result[i] = [self.tags[tag] for tag in path] + ["O"] * (len(sentences[i]) - len(path))
+                    paths[i] = path
+        result = [[] for _ in sentences]
+        for (number, _), path in zip(pieces, paths):
+            result[number] += [self.tags[tag] for tag in path]
         return result
+
+    def examples(self, records):
+        """Inputs and arrays of tag numbers, one of each for every piece of a record; a piece begins an entity anew."""
+        number = {tag: i for i, tag in enumerate(self.tags)}
+        inputs = [self.inputs.of_tokens(piece) for record in records for piece in self._pieces(record.tokens)]
+        tags = [np.array([number[tag] for tag in (piece[0].replace("I-", "B-", 1), *piece[1:])], np.int32)
+                for record in records for piece in self._pieces(record.tags)]
+        return inputs, tags
+
+    def _pieces(self, sentence):
+        """Its parts of max_len, the last one shorter."""
+        size = self.inputs.max_len
+        return [sentence[begin:begin + size] for begin in range(0, len(sentence), size)]
 
     def predict(self, texts, pretokenized=False):
         """For each text a list of (token, tag); pretokenized: its tokens are separated by single spaces."""
@@ -144,14 +158,12 @@ class TrainedTagger:
 
     def nats(self, records):
         """Mean nats per token of the records' tags."""
-        number, total, count = {tag: i for i, tag in enumerate(self.tags)}, 0.0, 0
-        inputs = [self.inputs.of_tokens(record.tokens) for record in records]
+        inputs, tags_of = self.examples(records)
+        total = 0.0
         with no_grad():
             for batch in in_batches([len(each.ids) for each in inputs]):
                 ids, valid, features = Inputs.batch([inputs[i] for i in batch])
                 tags = np.zeros(ids.shape, np.int32)
-                tags[valid] = [number[tag] for i in batch for tag in records[i].tags[:self.inputs.max_len]]
-                tokens_here = int(valid.sum())
-                total += self.model.loss(ids, tags, valid, features).item() * tokens_here
-                count += tokens_here
-        return total / count
+                tags[valid] = np.concatenate([tags_of[i] for i in batch])
+                total += self.model.loss(ids, tags, valid, features).item() * int(valid.sum())
+        return total / sum(map(len, tags_of))

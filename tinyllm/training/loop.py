@@ -139,6 +139,8 @@ class _Trainer:
         clip_grad_norm_(self.parameters, 1e-9)  # so short that every gradient is scaled
         self.optimizer.step()
         self.optimizer.zero_grad()
+        if self.average is not None:
+            WeightAverage(self.parameters[:1], 0.5).move(1)  # the same kernel, on a copy
         for p, data in zip(self.parameters, weights):
             p.data = data
         for each, state in zip(stateful, states):
