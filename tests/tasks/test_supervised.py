@@ -9,6 +9,7 @@ import tinyllm
 from tests.tasks.supervised import DATA, OPTIONS, SMALL, TAG, files, pretrained, settings, train
 from tests.training.same_run import assert_same_run
 from tinyllm.cli import main
+from tinyllm.models import Seq2Seq
 from tinyllm.tasks import classify, seq2seq, supervised, tag
 from tinyllm.text import UNK
 from tinyllm.tasks.inputs import drop_words
@@ -285,10 +286,27 @@ def test_finetune_evaluate_predict(trained, capsys):
         assert len(json.loads(capsys.readouterr().out)["predictions"]) == 3
 
 
+@pytest.mark.parametrize("verb", ["predict", "evaluate"])
+@pytest.mark.parametrize("arguments, expected", [
+    ([], (5, 1.0)), (["--length-penalty", "0"], (5, 0.0)), (["--length-penalty", "2.5", "--beam", "2"], (2, 2.5))])
+def test_how_translations_are_searched_for(trained, monkeypatch, capsys, verb, arguments, expected):
+    searched, translate = [], Seq2Seq.translate
+
+    def recorded(self, *sources, beam, length_penalty):
+        searched.append((beam, length_penalty))
+        return translate(self, *sources, beam=beam, length_penalty=length_penalty)
+    monkeypatch.setattr(Seq2Seq, "translate", recorded)
+    assert main([verb, "seq2seq", "seq2seq.tsv", *arguments]) == 0
+    assert set(searched) == {expected}
+
+
 def test_options_of_another_task_are_wrong_usage(trained, capsys):
     for arguments, message in [
             (["predict", "tag", "in.txt", "--beam", "2"], "--beam is for seq2seq, tag is a run of tag"),
             (["predict", "classify", "in.txt", "--pretokenized"], "--pretokenized is for tag"),
+            (["predict", "tag", "in.txt", "--length-penalty", "0"], "--length-penalty is for seq2seq, tag is a run of"),
+            (["predict", "seq2seq", "in.txt", "--length-penalty", "-1"], "--length-penalty: must be a number at least"),
+            (["evaluate", "classify", "classify.tsv", "--length-penalty", "1"], "leave out --length-penalty"),
             (["evaluate", "tag", "tag.tsv", "--beam", "2"], "tag is a run of tag: leave out --beam"),
             (["finetune", "tag", "--out", "x"], "--train needs at least one FILE"),
             (["finetune", "tag", "--train", "tag.tsv", "--out", "x", "--from", "y", "--hidden-dim", "8"],

@@ -49,6 +49,13 @@ def add_run(parser):
                         help="replace the run in RUN; train even if memory seems short (with --resume that alone)")
 
 
+def add_search(parser):
+    """How a sequence-to-sequence model looks for its output; None: as its task has it."""
+    parser.add_argument("--beam", type=count, metavar="N", help="seq2seq: so many hypotheses side by side (5)")
+    parser.add_argument("--length-penalty", type=number(float, least=0), metavar="F",
+                        help="seq2seq: they are compared by log p / tokens^F; 0 favours short ones (1)")
+
+
 def add_model(parser):
     """The sizes of a model; the group, for what a task adds."""
     model = parser.add_argument_group("model")

@@ -1,16 +1,16 @@
 """tinyllm evaluate RUN FILE: the scores of a run's task."""
 import sys
 
-from tinyllm.cli.arguments import add_data, add_json, changed, count, print_json
+from tinyllm.cli.arguments import add_data, add_json, add_search, changed, print_json
 
 OPTIONS = {"lm": ("errors",), "classify": ("format", "fields", "columns", "errors"), "tag": ("errors",),
-           "seq2seq": ("format", "fields", "columns", "errors", "beam")}
+           "seq2seq": ("format", "fields", "columns", "errors", "beam", "length_penalty")}
 
 
 def add_arguments(parser):
     parser.add_argument("run_folder", metavar="RUN", help="the run folder")
     parser.add_argument("files", nargs="+", metavar="FILE", help="what to score on")
-    parser.add_argument("--beam", type=count, metavar="N", help="seq2seq: so many hypotheses side by side (5)")
+    add_search(parser)
     add_data(parser)
     add_json(parser)
 

@@ -1,7 +1,7 @@
 """tinyllm predict RUN [FILE|-]: one input a line, one prediction a line, in order."""
 import sys
 
-from tinyllm.cli.arguments import add_json, count, print_json
+from tinyllm.cli.arguments import add_json, add_search, print_json
 
 LINES = 1024  # of a file that are predicted at once
 
@@ -10,9 +10,9 @@ def add_arguments(parser):
     parser.add_argument("run_folder", metavar="RUN", help="the run folder of a classifier, tagger or seq2seq model")
     parser.add_argument("file", nargs="?", default="-", metavar="FILE",
                         help="one input a line; -: what is typed, answered line by line")
-    parser.add_argument("--pretokenized", action="store_true",
+    parser.add_argument("--pretokenized", action="store_true", default=None,
                         help="tag: the tokens are already separated by single spaces")
-    parser.add_argument("--beam", type=count, metavar="N", help="seq2seq: so many hypotheses side by side (5)")
+    add_search(parser)
     parser.add_argument("--errors", choices=["strict", "replace"], default="strict",
                         help="what to do with bytes that are not UTF-8")
     add_json(parser)
@@ -37,10 +37,10 @@ def run(args):
     if task == "lm":
         raise ValueError(f"{args.run_folder}: is a language model, which writes (tinyllm generate), not one to predict")
     options = {}
-    for option, of_task in [("pretokenized", "tag"), ("beam", "seq2seq")]:
-        if value := getattr(args, option):
+    for option, of_task in [("pretokenized", "tag"), ("beam", "seq2seq"), ("length_penalty", "seq2seq")]:
+        if (value := getattr(args, option)) is not None:
             if task != of_task:
-                args.usage(f"--{option} is for {of_task}, {args.run_folder} is a run of {task}")
+                args.usage(f"--{option.replace('_', '-')} is for {of_task}, {args.run_folder} is a run of {task}")
             options[option] = value
     predictions = []
     for lines in _lines(args):

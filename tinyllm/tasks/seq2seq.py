@@ -139,35 +139,37 @@ class TrainedSeq2Seq:
         self.model, self.tokenizer, self.config = model, tokenizer, config
         self.inputs = Inputs(tokenizer, max_len)
 
-    def predict(self, texts, beam=BEAM):
-        """What the model makes of each text; "" for one that is empty."""
+    def predict(self, texts, beam=BEAM, length_penalty=1.0):
+        """What the model makes of each text; "" for one that is empty.  beam, length_penalty: Seq2Seq.translate's."""
         inputs = [self.inputs.of_text(text.strip()) for text in texts]
         result = [""] * len(texts)
         real = [i for i, each in enumerate(inputs) if len(each.ids)]
         for batch in in_batches([len(inputs[i].ids) for i in real], max(1, EVALUATED // beam * 2)):
             rows = [real[i] for i in batch]
             ids, valid, _ = Inputs.batch([inputs[i] for i in rows])
-            for i, output in zip(rows, self.model.translate(ids, valid, beam=beam)):
+            for i, output in zip(rows, self.model.translate(ids, valid, beam=beam, length_penalty=length_penalty)):
                 result[i] = self.tokenizer.decode(output).strip()
         return result
 
-    def predictions(self, texts, beam=BEAM):
+    def predictions(self, texts, beam=BEAM, length_penalty=1.0):
         """For each text a dict: source, prediction."""
-        return [{"source": text, "prediction": output} for text, output in zip(texts, self.predict(texts, beam))]
+        outputs = self.predict(texts, beam, length_penalty)
+        return [{"source": text, "prediction": output} for text, output in zip(texts, outputs)]
 
     @staticmethod
     def shown(prediction):
         """What stands on a line for it."""
         return " ".join(prediction["prediction"].splitlines())
 
-    def evaluate(self, *files, format=None, fields=None, columns=None, errors="strict", beam=BEAM):
+    def evaluate(self, *files, format=None, fields=None, columns=None, errors="strict", beam=BEAM,
+                 length_penalty=1.0):
         """bleu, chrf, rouge_1, rouge_2, rouge_l (0..100), exact_match (0..1) and BLEU's signature, over the files."""
         settings = {"format": format, "fields": fields, "columns": columns, "errors": errors, "dev": True}
-        return self.score(read(files, settings), beam)
+        return self.score(read(files, settings), beam, length_penalty)
 
-    def score(self, records, beam=BEAM):
+    def score(self, records, beam=BEAM, length_penalty=1.0):
         """The same over records."""
-        outputs = self.predict([record.source for record in records], beam)
+        outputs = self.predict([record.source for record in records], beam, length_penalty)
         references = [list(record.targets) for record in records]
         tokenize = "zh" if _mostly_chinese(references) else "13a"
         translation, overlap = bleu(outputs, references, tokenize=tokenize), rouge(outputs, references)
