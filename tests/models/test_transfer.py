@@ -70,7 +70,15 @@ def test_what_is_taken_and_what_is_new_is_said_in_order():
     for name in taken:
         np.testing.assert_array_equal(after[name], lm.state_dict()[name])
     for name in new:
-        assert name.startswith("merge") or (after[name] == before[name]).all()
+        assert name.startswith("merge") or name == "features" or (after[name] == before[name]).all()
+
+
+def test_features_say_nothing_at_first(ids, rng):
+    lm, encoder, without = make(LanguageModel, 1), make(Encoder, 2, num_features=5), make(Encoder, 2)
+    take_over(encoder, lm.state_dict())
+    without.load_state_dict({name: array for name, array in encoder.state_dict().items() if name != "features"})
+    features = rng.integers(-1, 5, (*ids.shape, 3))
+    np.testing.assert_array_equal(encoder(ids, features=features)[0].data, without(ids)[0].data)
 
 
 def test_a_layer_above_the_first_reads_the_forward_half():

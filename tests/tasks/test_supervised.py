@@ -249,10 +249,14 @@ def test_refused_where_memory_is_short(tmp_path, monkeypatch):
 def test_dropped_words_are_unknown(rng):
     ids, valid = np.full((50, 40), 7, np.int32), np.arange(40) < rng.integers(1, 41, (50, 1))
     ids[~valid] = 0
-    dropped = drop_words(ids, valid, 0.25, rng)
+    features = np.arange(6, dtype=np.int32) + np.zeros((50, 40, 1), np.int32)
+    dropped, left = drop_words(ids, valid, features, 0.25, rng, naming=2)
     assert (dropped[~valid] == 0).all() and set(np.unique(dropped[valid])) == {UNK, 7}
     assert 0.2 < (dropped[valid] == UNK).mean() < 0.3 and dropped.dtype == ids.dtype
-    assert drop_words(ids, valid, 0.25, None) is ids
+    assert (left[dropped == UNK] == [-1, -1, 2, 3, 4, 5]).all() and (left[dropped != UNK] == range(6)).all()
+    assert (features == range(6)).all() and left.dtype == features.dtype
+    same, none = drop_words(ids, valid, None, 0.25, None)
+    assert same is ids and none is None
 
 
 @pytest.fixture

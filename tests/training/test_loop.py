@@ -80,15 +80,13 @@ def test_schedule_and_groups(tmp_path):
 
 
 def test_accumulating_is_a_bigger_batch(tmp_path, rng):
-    """Two batches a step give the gradient of their mean."""
-    class Halves:
-        batches = None
-
-        def __init__(self, count):
+    """Several batches a step give the gradient of the mean over all their targets, however these are spread."""
+    class Parts:
+        def __init__(self, *ends):
             self.x = Tensor(np.ones(3, np.float32), requires_grad=True)
-            self.numbers = np.split(rng_numbers, count)
+            self.numbers = np.split(rng_numbers, ends)
             self.batches = self
-            self.steps_per_epoch = count
+            self.steps_per_epoch = len(self.numbers)
 
         valid_targets, state_dict, evaluate = 1, dict, lambda self: {"valid_loss": 0.0}
 
@@ -106,12 +104,12 @@ def test_accumulating_is_a_bigger_batch(tmp_path, rng):
 
     rng_numbers = rng.standard_normal((4, 3)).astype(np.float32)
     moved = []
-    for count in (1, 4):
-        task = Halves(count)
-        start(tmp_path / str(count), task, steps=1, accumulate=count, clip=0.1,
+    for ends in [(), (1, 2, 3), (1,)]:
+        task = Parts(*ends)
+        start(tmp_path / str(len(moved)), task, steps=1, accumulate=len(ends) + 1, clip=0.1,
               optimizer=Adam([task.x], eps=0.1))
         moved.append(task.x.data)
-    np.testing.assert_allclose(moved[0], moved[1], rtol=1e-6)
+    np.testing.assert_allclose(moved, [moved[0]] * 3, rtol=1e-6)
     assert (moved[0] != 1).all()
 
 

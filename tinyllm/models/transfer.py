@@ -9,9 +9,10 @@
                                        half, or as the mean of both halves where both are pretrained: the
                                        encoder starts from what the language model knew
     attention, norm                    as they are
+    features                           0: a token begins as what the language model knew of it
     output, projection, output_bias    of a decoder, as they are
 
-Cross-attention, bridge, features and whatever a task puts on top are new.
+Cross-attention, bridge and whatever a task puts on top are new.
 """
 import numpy as np
 
@@ -47,6 +48,8 @@ def take_over(model, arrays, reversed_arrays=None):
         raise ValueError("take_over: " + "; ".join(wrong))
     for name, array in taken.items():
         own[name].data = np.array(array, own[name].dtype, order="C")
+    if "features" in own and "embedding.weight" in taken:
+        own["features"].data = np.zeros_like(own["features"].data)
     if both:
         _start_merge(model, reversed_arrays is not None)
     return list(taken), [name for name in own if name not in taken]

@@ -6,7 +6,7 @@ import numpy as np
 from tinyllm.data.batches import pad
 from tinyllm.text import PAD, UNK
 from tinyllm.text.featured import FeaturedTokenizer
-from tinyllm.text.features import pad_features
+from tinyllm.text.features import PAD_FEATURE, pad_features
 
 EVALUATED = 64  # texts at a time where nothing is learnt
 
@@ -70,8 +70,14 @@ def in_batches(lengths, size=EVALUATED):
     return [order[begin:begin + size] for begin in range(0, len(order), size)]
 
 
-def drop_words(ids, valid, p, rng):
-    """The ids with each real one UNK with probability p: what a word's features and neighbours say has to do then."""
+def drop_words(ids, valid, features, p, rng, naming=0):
+    """ids and features with each real token unseen with probability p: it is UNK, and of its features the first
+    `naming`, which name it, are empty: what the others and its neighbours say has to do.
+    """
     if rng is None or not p:
-        return ids
-    return np.where(valid & (rng.random(ids.shape) < p), UNK, ids).astype(ids.dtype)
+        return ids, features
+    dropped = valid & (rng.random(ids.shape) < p)
+    if features is not None:
+        features = features.copy()
+        features[dropped, :naming] = PAD_FEATURE
+    return np.where(dropped, UNK, ids).astype(ids.dtype), features

@@ -97,7 +97,7 @@ class Task(supervised.SupervisedTask):
     def _loss(self, sources, targets, word_dropout=0.0, rng=None, **options):
         source, source_valid, _ = Inputs.batch(sources)
         target, target_valid, _ = Inputs.batch(targets)
-        source = drop_words(source, source_valid, word_dropout, rng)
+        source, _ = drop_words(source, source_valid, None, word_dropout, rng)
         return self.model.loss(source, target, source_valid, target_valid, rng=rng, **options)
 
     def targets_in(self, batch):

@@ -68,6 +68,8 @@ class EncoderTask(SupervisedTask):
     def __init__(self, trained, examples, settings, valid_targets, rng):
         super().__init__(trained, [len(example.ids) for example in examples], settings, valid_targets, rng)
         self.examples = examples
+        features = getattr(trained.tokenizer, "features", None)
+        self.naming = features.naming if features else 0
 
     def estimate(self, config):
         """{part: bytes} that training takes."""
@@ -76,7 +78,8 @@ class EncoderTask(SupervisedTask):
     def batch(self, indices, rng):
         """ids (B, T), valid (B, T), features (B, T, K) or None of these examples; words are dropped where rng is."""
         ids, valid, features = Inputs.batch([self.examples[i] for i in indices])
-        return drop_words(ids, valid, self.settings["word_dropout"], rng), valid, features
+        ids, features = drop_words(ids, valid, features, self.settings["word_dropout"], rng, self.naming)
+        return ids, valid, features
 
 
 def finetune(name, out, settings=None, *, resume=False, force=False, progress=None):

@@ -144,6 +144,11 @@ class TokenFeatures:
     def num_features(self):
         return len(self.features)
 
+    @property
+    def naming(self):
+        """How many places of a row, the first ones, hold features that name the token whole: nothing unseen has them."""
+        return len([kind for kind in self.kinds if kind in ("lower", "left", "right", "around")])
+
     def encode(self, tokens):
         """int32 (T, K): the numbers of each token's features, PAD_FEATURE where there is none that was kept.
 

@@ -53,12 +53,10 @@ class WordTokenizer(PieceTokenizer):
         return np.concatenate([np.empty(0, np.int32), *ids])
 
     def encode_tokens(self, tokens):
-        """ids int32 of words without their space: the first as it begins a line, the others as after a space,
-        and each in the other way where that is not in the vocabulary; else UNK."""
-        ids, id_of = [], self._id_of.get
-        for token in checked_tokens("encode_tokens", tokens):
-            first, second = (f" {token}", token) if ids else (token, f" {token}")
-            ids.append(id_of(first) or id_of(second, UNK))  # no word has the id 0
+        """ids int32 of words without their space: each with or without, as training saw it more often; else UNK."""
+        of = self._id_of
+        ids = [min((of[word] for word in (token, f" {token}") if word in of), default=UNK)  # frequent words come first
+               for token in checked_tokens("encode_tokens", tokens)]
         return np.array(ids, np.int32)
 
     def unknown(self, text):

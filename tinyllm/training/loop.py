@@ -163,16 +163,17 @@ class _Trainer:
     # ---- a step
 
     def take_step(self):
-        began, accumulate, mean, targets = time.monotonic(), self.options.accumulate, 0.0, 0
-        for _ in range(accumulate):
-            batch = next(self.task.batches)
+        began, mean = time.monotonic(), 0.0
+        batches = [next(self.task.batches) for _ in range(self.options.accumulate)]
+        counts = [self.task.targets_in(batch) for batch in batches]
+        targets = sum(counts)
+        for batch, count in zip(batches, counts):
             loss = self.task.loss(batch, self.rng)
             value = loss.item()
             if not math.isfinite(value):
                 self._stop(self.step + 1, f"the loss is {value}: {first_bad_value(loss, self.named)}")
-            loss.backward(np.asarray(1 / accumulate, loss.dtype))  # gradient of the mean over them
-            mean += value / accumulate
-            targets += self.task.targets_in(batch)
+            loss.backward(np.asarray(count / targets, loss.dtype))  # gradient of the mean over all their targets
+            mean += value * (count / targets)
         if self.steps_apart is None:
             self.steps_apart = self._plan_evaluations(targets)
         norm = clip_grad_norm_(self.parameters, math.inf if self.options.clip is None else self.options.clip)
