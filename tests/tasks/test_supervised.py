@@ -98,6 +98,7 @@ def test_from_a_pretrained_run(tmp_path, task):
     np.testing.assert_allclose(weights[f"{prefix}rnn.weight_hh_l0"], original["rnn.weight_hh_l0"], atol=1e-6)
     np.testing.assert_allclose(weights[f"{prefix}embedding.weight"], original["embedding.weight"], atol=1e-6)
     assert any("taken over" in text and "rnn" in text and "new:" in text for text in said)
+    assert any(text.startswith("its tokenizer does not know ") for text in said)
     tinyllm.load(tmp_path / "run").predictions(["the red one"])
 
 
@@ -138,6 +139,29 @@ def test_a_start_that_does_not_fit(tmp_path):
     with pytest.raises(ValueError, match="the tokenizer must give whole tokens .*, got bpe"):
         train("tag", tmp_path / "run", "--train", data["tag"], "--from", bpe)
     assert not (tmp_path / "run").exists()
+
+
+def test_what_the_pretrained_tokenizer_does_not_know_is_said(tmp_path):
+    """Four of the six tokens: the rest of the text has no such words."""
+    start, said = pretrained(tmp_path, text="the red one was here. " * 60), []
+    progress = type("P", (supervised_progress(),), {"message": lambda self, text: said.append(text)})(quiet=True)
+    (tmp_path / "few.tsv").write_text("good\tthe green bird\nbad\ta red cat\n")
+    supervised.finetune("classify", tmp_path / "run", settings(
+        "classify", "--train", tmp_path / "few.tsv", "--from", start, "--steps", 1), progress=progress)
+    assert "its tokenizer does not know 66.7% of the 6 training tokens" in said
+
+
+def test_words_are_no_characters(tmp_path):
+    """A tokenizer of characters would know none of them; Chinese by character is what it is for."""
+    data, start = files(tmp_path)["tag"], pretrained(tmp_path, "--tokenizer", "char")
+    expected = "of one character, got 120 of 120 that are longer, the first 'Ann'"
+    with pytest.raises(ValueError, match=f"tag: --tokenizer char expects tokens {expected}"):
+        train("tag", tmp_path / "run", "--train", data, "--tokenizer", "char")
+    with pytest.raises(ValueError, match=f"tag: --from a model of characters expects tokens {expected}"):
+        train("tag", tmp_path / "run", "--train", data, "--from", start)
+    assert not (tmp_path / "run").exists()
+    data.write_text("北\tB-LOC\n京\tI-LOC\n2024\tO\n", encoding="utf-8")
+    train("tag", tmp_path / "run", "--train", data, "--tokenizer", "char", "--steps", 1)
 
 
 def test_a_start_with_another_tokenizer(tmp_path):

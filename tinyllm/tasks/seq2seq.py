@@ -85,6 +85,9 @@ class Task(supervised.SupervisedTask):
         lengths = [(len(source.ids), len(target.ids)) for source, target in zip(self.sources, self.targets)]
         super().__init__(trained, lengths, settings, sum(len(target.ids) + 1 for _, target in self.dev_pairs), rng)
 
+    def learnt_from(self):
+        return self.sources + self.targets
+
     def estimate(self, config):
         """{part: bytes} that training takes."""
         return memory.estimate_seq2seq(config, self.settings, *self.largest)

@@ -26,6 +26,7 @@ from tinyllm.models.transfer import take_over
 from tinyllm.tasks import stored
 from tinyllm.tasks.inputs import Inputs, drop_words
 from tinyllm.tasks.settings import BUDGETS, FINETUNE, complete
+from tinyllm.text import UNK
 from tinyllm.training import memory
 
 BETAS = (0.9, 0.99)  # a second moment that follows: runs here are thousands of steps, not millions
@@ -34,7 +35,8 @@ FROM_RUN = (  # sizes of a model that starts from a pretrained one
 
 
 class SupervisedTask:
-    """What the training loop needs to know, but for loss, targets_in, evaluate and criterion, which a task adds.
+    """What the training loop needs to know, but for loss, targets_in, evaluate and criterion, which a task adds, and
+    learnt_from() -> the Inputs of the training examples.
 
     trained   what scores the model on the way; it has no model before start()
     lengths   of the training examples in tokens: one each, or one a side
@@ -70,6 +72,9 @@ class EncoderTask(SupervisedTask):
         self.examples = examples
         features = getattr(trained.tokenizer, "features", None)
         self.naming = features.naming if features else 0
+
+    def learnt_from(self):
+        return self.examples
 
     def estimate(self, config):
         """{part: bytes} that training takes."""
@@ -128,6 +133,8 @@ def finetune(name, out, settings=None, *, resume=False, force=False, progress=No
     if pretrained is not None:
         taken, new = module.transfer(task.model, pretrained)
         task.remarks.append(f"taken over from {settings['from_run']}: {_named(taken)}; new: {_named(new)}")
+        unknown = np.concatenate([each.ids for each in task.learnt_from()]) == UNK
+        task.remarks.append(f"its tokenizer does not know {unknown.mean():.1%} of the {len(unknown):,} training tokens")
     else:
         taken = [] if run is None else run.config["taken"]
     optimizer = _optimizer(task.model, set(taken), settings)

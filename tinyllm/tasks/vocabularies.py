@@ -1,4 +1,5 @@
 """The tokens of a classifier or a tagger: the words or characters of the training data, and features of them."""
+from tinyllm.checked_json import brief
 from tinyllm.text import BPETokenizer, CharTokenizer
 from tinyllm.text.featured import FeaturedTokenizer
 from tinyllm.text.features import TokenFeatures
@@ -21,6 +22,8 @@ def make_tokenizer(texts, settings, pretrained=None):
         if split:
             raise ValueError("tag: the tokenizer must give whole tokens (char, token, word), got bpe")
         return pretrained or BPETokenizer.train(texts, vocab_size=settings["vocab_size"], default_size=BPE)
+    if kind == "char" and split:
+        _check_characters(texts, "--tokenizer char" if pretrained is None else "--from a model of characters")
     if pretrained is not None:
         tokenizer = pretrained
     elif kind == "char":
@@ -34,6 +37,15 @@ def make_tokenizer(texts, settings, pretrained=None):
     features = TokenFeatures.train(tokens, "char" if tokenizer.type == "char" else "word", min_count=MIN_COUNT,
                                    max_features=MAX_FEATURES)
     return FeaturedTokenizer(tokenizer, features)
+
+
+def _check_characters(texts, option):
+    """Raise ValueError where most tokens are longer than one character: each of them would be unknown."""
+    tokens = [token for text in texts for token in text]
+    longer = [token for token in tokens if len(token) > 1]
+    if 2 * len(longer) > len(tokens):
+        raise ValueError(f"tag: {option} expects tokens of one character, got {len(longer)} of {len(tokens)} that are "
+                         f"longer, the first {brief(longer[0])}")
 
 
 def encoder_config(settings, tokenizer):
