@@ -11,8 +11,9 @@ from tests.training.same_run import assert_same_run
 from tinyllm.cli import main
 from tinyllm.models import Seq2Seq
 from tinyllm.tasks import classify, seq2seq, supervised, tag
-from tinyllm.text import UNK
 from tinyllm.tasks.inputs import drop_words
+from tinyllm.tasks.settings import SELECT
+from tinyllm.text import UNK
 from tinyllm.training import memory
 from tinyllm.training.loop import Interrupted
 from tinyllm.training.run_folder import RunFolder, RunFolderError
@@ -78,6 +79,35 @@ def test_stopped_and_resumed_is_the_whole_run(tmp_path, task):
         del result["run"], result["seconds"]
     assert whole == resumed
     assert_same_run(tmp_path / "whole", tmp_path / "broken")
+
+
+@pytest.mark.parametrize("task, select", [(task, select) for task in TASKS for select in (None, *SELECT[task])])
+def test_which_weights_are_kept(tmp_path, monkeypatch, task, select):
+    """Those of the best evaluation by the field that is selected, of equal ones that with the lowest loss."""
+    name, data = select or SELECT[task][0], files(tmp_path)[task]
+    numbers = iter([(0.8, 3.0), (0.9, 3.0), (0.9, 2.0), (0.9, 2.5), (0.1, 0.5)])
+
+    def evaluate(self):
+        value, loss = next(numbers)
+        return {**dict.fromkeys(SELECT[task], 1 - value), name: value, "valid_loss": loss}
+    monkeypatch.setattr(TASKS[task].Task, "evaluate", evaluate)
+    arguments = ["--select", select] if select else []
+    result = train(task, tmp_path / "run", "--train", data, "--dev", data, "--steps", 5, "--evaluate-every", 1,
+                   *arguments)
+    assert result["valid_loss"] == (0.5 if name == "valid_loss" else 2.0)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_what_can_be_selected_is_what_evaluations_give(tmp_path, task):
+    data = files(tmp_path)[task]
+    train(task, tmp_path / "run", "--train", data, "--dev", data, "--steps", 1)
+    record, = RunFolder.open(tmp_path / "run").read_log()
+    assert set(record) == {"step", "epoch", "seconds", "lr", "train_loss", *SELECT[task]}
+    options = settings(task, "--train", data, "--dev", data)
+    with pytest.raises(ValueError, match=f"finetune {task}: select must be one of {', '.join(SELECT[task])}, got 'x'"):
+        supervised.finetune(task, tmp_path / "new", {**options, "select": "x"})
+    with pytest.raises(ValueError, match="select needs dev, got 'valid_loss' without one"):
+        supervised.finetune(task, tmp_path / "new", {**options, "select": "valid_loss", "dev": ()})
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -336,6 +366,10 @@ def test_options_of_another_task_are_wrong_usage(trained, capsys):
             (["predict", "seq2seq", "in.txt", "--length-penalty", "-1"], "--length-penalty: must be a number at least"),
             (["evaluate", "classify", "classify.tsv", "--length-penalty", "1"], "leave out --length-penalty"),
             (["evaluate", "tag", "tag.tsv", "--beam", "2"], "tag is a run of tag: leave out --beam"),
+            (["finetune", "tag", "--train", "tag.tsv", "--out", "x", "--select", "f1"], "--select needs --dev"),
+            (["finetune", "tag", "--train", "tag.tsv", "--dev", "tag.tsv", "--out", "x", "--select", "chrf"],
+             "argument --select: invalid choice: 'chrf'"),
+            (["finetune", "tag", "--out", "tag", "--resume", "--select", "f1"], "leave out --select"),
             (["finetune", "tag", "--out", "x"], "--train needs at least one FILE"),
             (["finetune", "tag", "--train", "tag.tsv", "--out", "x", "--from", "y", "--hidden-dim", "8"],
              "--from takes sizes and tokenizer from the pretrained run: leave out --hidden-dim"),

@@ -41,6 +41,15 @@ def test_the_best_weights_are_kept(tmp_path):
         np.testing.assert_array_equal(run.load_trainer()[0][f"weights/{name}"], seen[4][name])
 
 
+def test_equal_weights_are_told_apart_by_what_comes_next(tmp_path):
+    """A criterion of two numbers: the score first, and where it is equal the loss."""
+    task, evaluations = Task(), iter([(1, 0.5), (2, 0.9), (2, 0.7), (2, 0.8), (1, 0.1)])
+    task.evaluate = lambda: dict(zip(("score", "valid_loss"), next(evaluations)))
+    task.criterion = lambda fields: (-fields["score"], fields["valid_loss"])
+    result = start(tmp_path / "run", task, steps=50)
+    assert (result["score"], result["valid_loss"]) == (2, 0.7)
+
+
 def test_patience(tmp_path):
     """Two evaluations without a new best, after the second: stops at the fourth; going on changes nothing."""
     task, losses = Task(), iter([3.0, 2.0, 2.0, 2.5])

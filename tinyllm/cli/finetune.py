@@ -3,7 +3,7 @@ from tinyllm.cli.arguments import (
     Defaults, add_data, add_json, add_model, add_run, add_training, changed, check_model, check_resumed, count,
     fraction, number, print_json)
 from tinyllm.cli.pretrain import draw_curves
-from tinyllm.tasks.settings import FINETUNE, MINUTES
+from tinyllm.tasks.settings import FINETUNE, MINUTES, SELECT
 
 TASKS = {
     "classify": "one label for a text; files of `label TAB text`, or CSV and JSON Lines with --fields LABEL,TEXT",
@@ -11,7 +11,6 @@ TASKS = {
     "seq2seq": "a text for a text; files of `source TAB target`, two line-aligned files, CSV and JSON Lines with "
                "--fields SOURCE,TARGET, or bAbI",
 }
-SHOWN = {"classify": ("accuracy", "macro_f1"), "tag": ("f1",), "seq2seq": ("bleu", "chrf", "exact_match")}
 FROM_SIZES = ("cell", "embed_dim", "hidden_dim", "num_layers", "num_attention_layers", "num_heads", "tie_weights",
               "tokenizer", "vocab_size")
 
@@ -28,6 +27,8 @@ def add_arguments(parser):
 def _add_arguments(parser, task):
     parser.add_argument("--train", nargs="+", metavar="FILE", help="what to learn from; .gz too")
     parser.add_argument("--dev", nargs="+", metavar="FILE", help="what decides which weights are kept")
+    parser.add_argument("--select", choices=SELECT[task],
+                        help=f"by which score on it, ties by valid_loss ({SELECT[task][0]})")
     add_run(parser)
     add_json(parser)
     add_data(parser)
@@ -77,8 +78,9 @@ def check(args):
         args.usage("--train needs at least one FILE")
     check_model(args)
     check_resumed(args, FINETUNE[args.task], {"from_run": "--from"})
-    if args.patience and not args.dev:
-        args.usage("--patience needs --dev")
+    for name in ("patience", "select"):
+        if getattr(args, name) and not args.dev:
+            args.usage(f"--{name} needs --dev")
     if args.from_reversed and not args.from_run:
         args.usage("--from-reversed goes with --from")
     if args.from_run:
@@ -95,7 +97,7 @@ def run(args):
     if args.json:
         print_json(result)
     else:
-        scores = ", ".join(f"{name} {result[name]:.4g}" for name in SHOWN[args.task] if name in result)
+        scores = ", ".join(f"{name} {result[name]:.4g}" for name in SELECT[args.task] if name in result)
         print(f"{result['run']}: {result['steps']} steps in {result['seconds']:.0f} s"
               + (f", on dev {scores}" if scores else ""))
     draw_curves(args.out)

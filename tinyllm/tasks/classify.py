@@ -80,10 +80,6 @@ class Task(supervised.EncoderTask):
         scores = self.trained.score(self.dev, self.dev_inputs)
         return {"valid_loss": scores["nats_per_text"], **{name: scores[name] for name in ("accuracy", "macro_f1")}}
 
-    @staticmethod
-    def criterion(fields):
-        return -fields["accuracy"]
-
 
 def load(run):
     """The classifier of a run folder.

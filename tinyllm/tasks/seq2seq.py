@@ -11,6 +11,7 @@ from tinyllm.metrics.rouge import rouge
 from tinyllm.models import Seq2Seq
 from tinyllm.tasks import stored, supervised
 from tinyllm.tasks.inputs import EVALUATED, Inputs, drop_words, in_batches
+from tinyllm.tasks.settings import SELECT
 from tinyllm.tasks.vocabularies import BPE
 from tinyllm.text import EOS, TOKENIZERS
 from tinyllm.text.word import CJK
@@ -107,7 +108,7 @@ class Task(supervised.SupervisedTask):
         return sum(len(self.targets[i].ids) + 1 for i in batch)
 
     def evaluate(self):
-        """valid_loss (nats per token, targets as input); of the first DECODED, greedy: bleu, chrf, exact_match."""
+        """valid_loss (nats per token, targets as input); of the first DECODED, greedy: chrf and so on, see SELECT."""
         if self.dev is None:
             return {}
         total = 0.0
@@ -116,12 +117,7 @@ class Task(supervised.SupervisedTask):
                 sources, targets = zip(*[self.dev_pairs[i] for i in batch])
                 total += self._loss(sources, targets).item() * sum(len(target.ids) + 1 for target in targets)
         scores = self.trained.score(self.dev[:DECODED], beam=1)
-        return {"valid_loss": total / self.valid_targets, **{name: scores[name] for name in (
-            "bleu", "chrf", "exact_match")}}
-
-    @staticmethod
-    def criterion(fields):
-        return -fields["chrf"]
+        return {"valid_loss": total / self.valid_targets, **{name: scores[name] for name in SELECT["seq2seq"][:-1]}}
 
 
 def load(run):

@@ -19,7 +19,7 @@ PRETRAIN = {
     **TRAINING, "seq_len": 128, "shuffle": False, "reverse": False}
 
 SUPERVISED = {
-    "train": (), "dev": (), "format": None, "fields": None, "columns": None, "errors": "strict",
+    "train": (), "dev": (), "select": None, "format": None, "fields": None, "columns": None, "errors": "strict",
     "from_run": None, "from_reversed": None, "from_lr": 1.0,
     "vocab_size": None, "max_len": 256,
     **MODEL, "hidden_dim": 256, "num_heads": 4, "dropout": 0.4,
@@ -30,6 +30,11 @@ FINETUNE = {
     "tag": {**SUPERVISED, "tokenizer": "token", "features": True, "word_dropout": 0.1, "crf": True},
     "seq2seq": {**SUPERVISED, "tokenizer": "bpe", "max_len": 100, "embed_dim": 256, "hidden_dim": 512, "num_heads": 8,
                 "batch_size": 64, "tie_weights": True, "teacher_forcing_ratio": 1.0, "label_smoothing": 0.1},
+}
+SELECT = {  # what an evaluation on dev gives; the first decides which weights are kept unless "select" names another
+    "classify": ("accuracy", "macro_f1", "valid_loss"),
+    "tag": ("f1", "precision", "recall", "valid_loss"),
+    "seq2seq": ("chrf", "bleu", "exact_match", "rouge_1", "valid_loss"),
 }
 MINUTES = {"lm": 10.0, "classify": 5.0, "tag": 10.0, "seq2seq": 20.0}  # the budget where none is given
 

@@ -25,7 +25,7 @@ from tinyllm.data.padded import PaddedBatches
 from tinyllm.models.transfer import take_over
 from tinyllm.tasks import stored
 from tinyllm.tasks.inputs import Inputs, drop_words
-from tinyllm.tasks.settings import BUDGETS, FINETUNE, complete
+from tinyllm.tasks.settings import BUDGETS, FINETUNE, SELECT, complete
 from tinyllm.text import UNK
 from tinyllm.training import memory
 
@@ -35,7 +35,7 @@ FROM_RUN = (  # sizes of a model that starts from a pretrained one
 
 
 class SupervisedTask:
-    """What the training loop needs to know, but for loss, targets_in, evaluate and criterion, which a task adds, and
+    """What the training loop needs to know, but for loss, targets_in and evaluate, which a task adds, and
     learnt_from() -> the Inputs of the training examples.
 
     trained   what scores the model on the way; it has no model before start()
@@ -55,6 +55,11 @@ class SupervisedTask:
 
     def named_parameters(self):
         return self.model.named_parameters()
+
+    def criterion(self, fields):
+        """Of the field that is selected the smaller the better; ties, which scores of few examples have, by loss."""
+        name = self.settings["select"] or SELECT[self.trained.task][0]
+        return fields[name] if name == "valid_loss" else -fields[name], fields["valid_loss"]
 
     def state_dict(self):
         """Nothing is carried from batch to batch."""
@@ -112,6 +117,7 @@ def finetune(name, out, settings=None, *, resume=False, force=False, progress=No
         if settings["from_run"]:
             pretrained = Pretrained(settings["from_run"], settings["from_reversed"])
             settings |= {size: pretrained.config[size] for size in FROM_RUN if size in settings}
+    _check_select(name, settings)
     records = module.read(settings["train"], settings)
     dev = module.read(settings["dev"], {**settings, "dev": True}) if settings["dev"] else None
     data = {"sha256": _sha256(records), "train_records": len(records),
@@ -147,6 +153,15 @@ def finetune(name, out, settings=None, *, resume=False, force=False, progress=No
             progress.message(sentence)
     result = loop.train(task, optimizer, run, options, progress=progress, resume=resume)
     return {"run": str(out), **result}
+
+
+def _check_select(name, settings):
+    """ValueError for a field that evaluations of the task do not have, or where there is nothing to evaluate on."""
+    select = settings["select"]
+    if select not in (None, *SELECT[name]):
+        raise ValueError(f"finetune {name}: select must be one of {', '.join(SELECT[name])}, got {select!r}")
+    if select and not settings["dev"]:
+        raise ValueError(f"finetune {name}: select needs dev, got {select!r} without one")
 
 
 class Pretrained:

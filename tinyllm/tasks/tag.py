@@ -77,10 +77,6 @@ class Task(supervised.EncoderTask):
         return {"valid_loss": self.trained.nats(self.dev), **{name: scores[name] for name in (
             "precision", "recall", "f1")}}
 
-    @staticmethod
-    def criterion(fields):
-        return -fields["f1"]
-
 
 def load(run):
     """The tagger of a run folder.

@@ -41,7 +41,8 @@ def train(task, optimizer, run, options, *, progress, resume=False):
                    targets_in(batch)       how many those are
                    evaluate()              dict of numbers, valid_loss among them; changes nothing; {} where
                                            there is nothing to evaluate on: the last weights are the best then
-                   criterion(fields)       a number of such a dict: the smaller, the better the weights
+                   criterion(fields)       of such a dict: the smaller, the better the weights; a number, or a
+                                           tuple of them, of which the next decides where the first are equal
                    valid_targets           how many targets evaluate() scores: decides how often it is called
                    state_dict()            name -> array: what is carried from batch to batch, or {}
                    load_state_dict(arrays) the way back
