@@ -39,7 +39,7 @@ def files(folder):
 def pretrained(folder, *arguments, text=CLASSIFY * 3):
     """A language model's run folder, of words unless the arguments say otherwise."""
     (folder / "plain.txt").write_text(text.replace("\t", " "), encoding="utf-8")
-    options = ["--tokenizer", "word", *SIZES, "--batch-size", "4", "--seq-len", "16", "--steps", "2", *arguments]
+    options = ["--tokenizer", "word", *SIZES, "--batch-size", "4", "--seq-len", "16", "--steps", "2", *map(str, arguments)]
     args = parser().parse_args(["pretrain", str(folder / "plain.txt"), "--out", "-", *options])
     out = folder / f"lm{len(list(folder.iterdir()))}"
     lm.pretrain(out, pretrain_settings(args), progress=Progress(quiet=True))

@@ -9,7 +9,7 @@ from tests.training.same_run import assert_same_run
 from tinyllm.tasks import lm
 from tinyllm.training import memory
 from tinyllm.training.loop import Interrupted
-from tinyllm.training.run_folder import RunFolderError
+from tinyllm.training.run_folder import RunFolder, RunFolderError
 
 
 @pytest.fixture
@@ -54,6 +54,19 @@ def test_stopped_and_resumed_is_the_whole_run(tmp_path, book, arguments, step, a
         del result["run"], result["seconds"]
     assert whole == resumed and whole["steps"] == 20
     assert_same_run(tmp_path / "whole", tmp_path / "broken")
+
+
+def test_resumed_without_the_run_that_the_embeddings_are_from(tmp_path, book):
+    """The table is the run's own by then, and still as it was."""
+    pretrain(tmp_path / "other", book, "--steps", 2)
+    table = RunFolder.open(tmp_path / "other").load_model()["embedding.weight"]
+    common = [book, "--steps", 6, "--evaluate-every", 2, "--embeddings-from", tmp_path / "other"]
+    whole = pretrain(tmp_path / "whole", *common)
+    broken_off(4, interrupt, tmp_path / "broken", *common)
+    (tmp_path / "other").rename(tmp_path / "away")
+    assert pretrain(tmp_path / "broken", resume=True)["valid_loss"] == whole["valid_loss"]
+    assert_same_run(tmp_path / "whole", tmp_path / "broken")
+    assert (RunFolder.open(tmp_path / "broken").load_model()["embedding.weight"] == table).all()
 
 
 def test_a_second_resume_keeps_the_horizon_of_the_first(tmp_path, book):

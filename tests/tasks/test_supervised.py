@@ -138,7 +138,10 @@ def supervised_progress():
 
 
 def test_from_a_pair_of_directions(tmp_path):
-    forward, backward = pretrained(tmp_path), pretrained(tmp_path, "--reverse")
+    forward = pretrained(tmp_path)
+    backward = pretrained(tmp_path, "--reverse", "--embeddings-from", forward, "--seed", "1")
+    tables = [RunFolder.open(run).load_model()["embedding.weight"] for run in (forward, backward)]
+    np.testing.assert_array_equal(*tables)
     data = files(tmp_path)["classify"]
     train("classify", tmp_path / "run", "--train", data, "--steps", 1, "--lr", 1e-9, "--from", forward,
           "--from-reversed", backward)
@@ -151,6 +154,15 @@ def test_from_a_pair_of_directions(tmp_path):
         train("classify", tmp_path / "two", "--train", data, "--from", backward)
     with pytest.raises(ValueError, match="writes|reversed text"):
         tinyllm.load(backward).generate("the")
+
+
+def test_a_start_with_other_embeddings(tmp_path):
+    """What reads one table cannot read another, though both were trained on the same words."""
+    forward, backward = pretrained(tmp_path), pretrained(tmp_path, "--reverse", "--seed", "1")
+    with pytest.raises(ValueError, match=r"has other embeddings than .* \(pretrain --reverse --embeddings-from"):
+        train("classify", tmp_path / "run", "--train", files(tmp_path)["classify"], "--from", forward,
+              "--from-reversed", backward)
+    assert not (tmp_path / "run").exists()
 
 
 def test_what_was_taken_over_may_learn_more_slowly(tmp_path):

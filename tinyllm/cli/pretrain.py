@@ -3,7 +3,7 @@ import importlib.util
 import sys
 
 from tinyllm.cli.arguments import (
-    add_json, add_model, add_run, add_training, check_model, check_resumed, count, fraction, print_json)
+    add_json, add_model, add_run, add_training, changed, check_model, check_resumed, count, fraction, print_json)
 from tinyllm.tasks.settings import MINUTES, PRETRAIN
 
 
@@ -34,6 +34,9 @@ def add_arguments(parser):
                           help="windows in random order, each from an empty state, instead of carrying the state on")
     training.add_argument("--reverse", action="store_true",
                           help="read the text backwards: for finetune --from-reversed")
+    training.add_argument("--embeddings-from", metavar="RUN",
+                          help="read with the tokenizer and the embeddings of a pretrained run, and leave them as they "
+                               "are: what finetune --from RUN --from-reversed needs of the second one")
     parser.set_defaults(**PRETRAIN)
 
 
@@ -57,6 +60,8 @@ def check(args):
     check_model(args)
     if not args.files and args.valid_fraction != args.defaults("valid_fraction"):
         args.usage("--valid-fraction needs a FILE: the built-in text has its own validation part")
+    if args.embeddings_from and (given := changed(args, ("tokenizer", "vocab_size", "embed_dim"), {})):
+        args.usage(f"--embeddings-from takes tokenizer and embeddings from its run: leave out {given}")
     check_resumed(args, PRETRAIN, {"files": "FILE"})
 
 

@@ -141,8 +141,13 @@ def pretrain(out, settings=None, *, resume=False, force=False, progress=None):
     data = {"sha256": _sha256(train_text), "train_chars": len(train_text),
             "valid_sha256": _sha256(valid_text or ""), "valid_chars": len(valid_text or "")}
     seeds = np.random.SeedSequence(settings["seed"]).spawn(2)
+    table = None
     if run is None:
-        tokenizer = make_tokenizer(train_text, settings["tokenizer"], settings["vocab_size"])
+        if settings["embeddings_from"]:
+            table, tokenizer = _embeddings(settings["embeddings_from"])
+            settings |= {"embed_dim": table.shape[1], "tokenizer": tokenizer.type}
+        else:
+            tokenizer = make_tokenizer(train_text, settings["tokenizer"], settings["vocab_size"])
         config = {"vocab_size": tokenizer.vocab_size, **{name: settings[name] for name in MODEL}}
     else:
         if data != run.config["data"]:
@@ -153,6 +158,10 @@ def pretrain(out, settings=None, *, resume=False, force=False, progress=None):
     batches = kind(ids, settings["batch_size"], settings["seq_len"], rng=np.random.default_rng(seeds[1]))
     memory.check_fits(memory.estimate(config, settings, tokens=len(ids)), force=force)
     model = LanguageModel(**config, rng=np.random.default_rng(seeds[0]))
+    if settings["embeddings_from"]:
+        model.embedding.weight.requires_grad = False  # two models that are to read one table must both leave it alone
+        if table is not None:
+            model.embedding.weight.data = table
     task = Pretraining(model, batches, settings["seq_len"],
                        encoded(tokenizer, valid_text, settings["reverse"]) if valid_text else None,
                        len(valid_text or ""))
@@ -160,7 +169,8 @@ def pretrain(out, settings=None, *, resume=False, force=False, progress=None):
     options = loop.TrainingOptions.of(settings)
     if run is None:
         absolute = {**settings, "files": [str(Path(file).resolve()) for file in settings["files"]],
-                    "valid": str(Path(settings["valid"]).resolve()) if settings["valid"] else None}
+                    **{name: str(Path(settings[name]).resolve()) for name in ("valid", "embeddings_from")
+                       if settings[name]}}
         run = RunFolder.create(out, {"format": 1, "tinyllm": __version__, "task": "lm", "model": config,
                                      "training": absolute, "data": data}, tokenizer.to_json(), force=force)
     result = loop.train(task, optimizer, run, options, progress=progress or Progress(), resume=resume)
@@ -173,9 +183,15 @@ def encoded(tokenizer, text, reverse):
     return ids[::-1].copy() if reverse else ids
 
 
+def _embeddings(path):
+    """The table of a pretrained run, and its tokenizer."""
+    _, tokenizer, weights, _ = stored.language_model(path)
+    return np.array(weights["embedding.weight"], np.float32, order="C"), tokenizer
+
+
 def _decayed(model, weight_decay):
     """Two groups: matrices decay, biases and gains do not."""
-    matrices = [p for p in model.parameters() if p.ndim > 1]
+    matrices = [p for p in model.parameters() if p.ndim > 1 and p.requires_grad]
     return [{"params": matrices, "weight_decay": weight_decay},
             {"params": [p for p in model.parameters() if p.ndim == 1], "weight_decay": 0.0}]
 

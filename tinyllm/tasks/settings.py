@@ -16,7 +16,7 @@ PRETRAIN = {
     "files": (), "errors": "strict", "valid": None, "valid_fraction": 0.1,
     "tokenizer": "char", "vocab_size": None,
     **MODEL, "tie_weights": False,
-    **TRAINING, "seq_len": 128, "shuffle": False, "reverse": False}
+    **TRAINING, "seq_len": 128, "shuffle": False, "reverse": False, "embeddings_from": None}
 
 SUPERVISED = {
     "train": (), "dev": (), "select": None, "format": None, "fields": None, "columns": None, "errors": "strict",

@@ -181,6 +181,9 @@ class Pretrained:
                 raise ValueError(f"{run_of_reversed}: was not pretrained on reversed text (pretrain --reverse)")
             if tokenizer.to_json() != self.tokenizer.to_json():
                 raise ValueError(f"{run_of_reversed}: has another tokenizer than {run}")
+            if not np.array_equal(*(arrays["embedding.weight"] for arrays in (self.weights, self.reverse))):
+                raise ValueError(f"{run_of_reversed}: has other embeddings than {run} "
+                                 f"(pretrain --reverse --embeddings-from {run})")
 
 
 def transfer(model, pretrained, *parts):

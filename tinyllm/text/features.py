@@ -146,7 +146,7 @@ class TokenFeatures:
 
     @property
     def naming(self):
-        """How many places of a row, the first ones, hold features that name the token whole: nothing unseen has them."""
+        """How many places of a row, the first ones, hold features that name the whole token: an unseen one has none."""
         return len([kind for kind in self.kinds if kind in ("lower", "left", "right", "around")])
 
     def encode(self, tokens):
