@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import tinyllm
-from tests.tasks.supervised import DATA, OPTIONS, SMALL, TAG, files, pretrained, settings, train
+from tests.tasks.supervised import DATA, OPTIONS, SEQ2SEQ, SMALL, TAG, files, pretrained, settings, train
 from tests.training.same_run import assert_same_run
 from tinyllm.cli import main
 from tinyllm.models import Seq2Seq
@@ -249,6 +249,23 @@ def test_long_texts_are_cut_and_counted(tmp_path, task, line, training, dev):
     supervised.finetune(task, tmp_path / "run", settings(task, "--train", data, "--dev", long, "--steps", 1,
                                                          "--max-len", 20), progress=progress)
     assert said[:2] == [f"{count} texts were cut to 20 tokens (--max-len)" for count in (training, dev)]
+
+
+@pytest.mark.parametrize("most, scored", [(2, [0, 3]), (4, [0, 2, 4]), (5, [0, 1, 2, 3, 4]), (500, [0, 1, 2, 3, 4])])
+def test_translations_are_scored_all_along_dev(tmp_path, monkeypatch, most, scored):
+    """Of several files each has its share, and what is scored is said."""
+    data, dev = files(tmp_path)["seq2seq"], [tmp_path / "a.tsv", tmp_path / "b.tsv"]
+    lines, said, asked, predict = SEQ2SEQ.splitlines(keepends=True)[:5], [], [], seq2seq.TrainedSeq2Seq.predict
+    dev[0].write_text("".join(lines[:3]))
+    dev[1].write_text("".join(lines[3:]))
+    progress = type("P", (supervised_progress(),), {"message": lambda self, text: said.append(text)})(quiet=True)
+    monkeypatch.setattr(seq2seq, "DECODED", most)
+    monkeypatch.setattr(seq2seq.TrainedSeq2Seq, "predict", lambda self, texts, *rest: (
+        asked.append(texts), predict(self, texts, *rest))[1])
+    supervised.finetune("seq2seq", tmp_path / "run", settings("seq2seq", "--train", data, "--dev", *dev, "--steps", 1),
+                        progress=progress)
+    assert asked == [[lines[i].split("\t")[0] for i in scored]]
+    assert f"scores on dev while it trains: {len(scored)} of 5 records, greedily" in said
 
 
 def test_a_long_sentence_is_tagged_in_pieces(tmp_path):

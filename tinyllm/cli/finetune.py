@@ -26,7 +26,8 @@ def add_arguments(parser):
 
 def _add_arguments(parser, task):
     parser.add_argument("--train", nargs="+", metavar="FILE", help="what to learn from; .gz too")
-    parser.add_argument("--dev", nargs="+", metavar="FILE", help="what decides which weights are kept")
+    parser.add_argument("--dev", nargs="+", metavar="FILE", help="what decides which weights are kept" + (
+        ", by loss and by greedy outputs for 500 records of it at most" if task == "seq2seq" else ""))
     parser.add_argument("--select", choices=SELECT[task],
                         help=f"by which score on it, ties by valid_loss ({SELECT[task][0]})")
     add_run(parser)

@@ -17,7 +17,7 @@ from tinyllm.text import EOS, TOKENIZERS
 from tinyllm.text.word import CJK
 from tinyllm.training import memory
 
-DECODED = 500  # records of dev that an evaluation during training writes out
+DECODED = 500  # records of dev, at most, that an evaluation during training writes out
 BEAM = 5
 UNIT = "tokens"
 
@@ -83,6 +83,8 @@ class Task(supervised.SupervisedTask):
         if dev is not None:
             self.dev_pairs = [(inputs.of_text(record.source), inputs.of_text(record.targets[0])) for record in dev]
             self.remarks += inputs.what_was_cut("dev ")
+            self.decoded = dev[::-(-len(dev) // DECODED)]  # all along: the first ones may be of one file alone
+            self.remarks.append(f"scores on dev while it trains: {len(self.decoded)} of {len(dev)} records, greedily")
         lengths = [(len(source.ids), len(target.ids)) for source, target in zip(self.sources, self.targets)]
         super().__init__(trained, lengths, settings, sum(len(target.ids) + 1 for _, target in self.dev_pairs), rng)
 
@@ -108,7 +110,7 @@ class Task(supervised.SupervisedTask):
         return sum(len(self.targets[i].ids) + 1 for i in batch)
 
     def evaluate(self):
-        """valid_loss (nats per token, targets as input); of the first DECODED, greedy: chrf and so on, see SELECT."""
+        """valid_loss (nats per token, targets as input); of every n-th record, greedily: chrf and so on (SELECT)."""
         if self.dev is None:
             return {}
         total = 0.0
@@ -116,7 +118,7 @@ class Task(supervised.SupervisedTask):
             for batch in in_batches([len(source.ids) for source, _ in self.dev_pairs]):
                 sources, targets = zip(*[self.dev_pairs[i] for i in batch])
                 total += self._loss(sources, targets).item() * sum(len(target.ids) + 1 for target in targets)
-        scores = self.trained.score(self.dev[:DECODED], beam=1)
+        scores = self.trained.score(self.decoded, beam=1)
         return {"valid_loss": total / self.valid_targets, **{name: scores[name] for name in SELECT["seq2seq"][:-1]}}
 
 
