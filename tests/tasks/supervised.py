@@ -39,8 +39,8 @@ def files(folder):
 def pretrained(folder, *arguments, text=CLASSIFY * 3):
     """A language model's run folder, of words unless the arguments say otherwise."""
     (folder / "plain.txt").write_text(text.replace("\t", " "), encoding="utf-8")
-    options = ["--tokenizer", "word", *SIZES, "--batch-size", "4", "--seq-len", "16", "--steps", "2", *map(str, arguments)]
-    args = parser().parse_args(["pretrain", str(folder / "plain.txt"), "--out", "-", *options])
+    options = ["--tokenizer", "word", *SIZES, "--batch-size", "4", "--seq-len", "16", "--steps", "2"]
+    args = parser().parse_args(["pretrain", str(folder / "plain.txt"), "--out", "-", *options, *map(str, arguments)])
     out = folder / f"lm{len(list(folder.iterdir()))}"
     lm.pretrain(out, pretrain_settings(args), progress=Progress(quiet=True))
     return out

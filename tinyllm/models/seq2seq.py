@@ -102,17 +102,14 @@ class Seq2Seq(Module):
 
         source          (B, S), source_valid (B, S) True = real
         beam            how many texts are followed, see beam_search; 1 is greedy
-        max_tokens      the most tokens of a target, EOS counted, a number or (B,); left out, max_seq_len, and
-                        for a source of n tokens no more than 2 n + 10
+        max_tokens      the most tokens of a target, EOS counted, a number or (B,); left out, max_seq_len
         length_penalty  of the score, log p / tokens ^ length_penalty
         return_scores   give (targets, scores (B,)) instead
 
         PAD, UNK and BOS are never written.  A target depends on no other source of the batch.
         """
         source = np.asarray(source)
-        if max_tokens is None:
-            n = np.sum(np.ones(source.shape, bool) if source_valid is None else source_valid, axis=1)
-            max_tokens = np.minimum(self.config["max_seq_len"], 2 * n + 10)
+        max_tokens = self.config["max_seq_len"] if max_tokens is None else max_tokens
         with no_grad():
             memory, last = self.encoder(source, valid=source_valid)
             state = self.decoder.initial_state(memory, last, source_valid)
