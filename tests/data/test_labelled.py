@@ -153,6 +153,23 @@ def test_token_tab_tag(write, name, end):
     assert len(read_tagged([path, path])) == 4
 
 
+@pytest.mark.parametrize("text", [
+    "EU\tNNP\tI-NP\tB-ORG\nsays\tVBZ\tI-VP\tO\n\nWell\tUH\tO\tO\n",
+    "EU NNP I-NP B-ORG\nsays  VBZ I-VP  O \n\nWell UH O O\n"])
+def test_columns_of_tagged_lines(write, text):
+    """As CoNLL has them, separated by TABs or by spaces, more than two."""
+    path = write("a.conll", text)
+    assert read_tagged(path, columns=(1, 4)) == [
+        Tagged(("EU", "says"), ("B-ORG", "O"), f"{path}:1"), Tagged(("Well",), ("O",), f"{path}:4")]
+    assert read_tagged(write("b.conll", "B-ORG\tEU\n"), columns=(2, 1))[0].tokens == ("EU",)
+    with pytest.raises(ValueError, match=r"a.conll:1: expected 5 columns \(--columns\), got 'EU"):
+        read_tagged(path, columns=(1, 5))
+    with pytest.raises(ValueError, match=r"a.conll:1: expected token TAB tag, got 'EU.*' \(--columns picks two\)$"):
+        read_tagged(path)
+    with pytest.raises(ValueError, match="columns must be 2, one for token and one for tag, got .1, 2, 3"):
+        read_tagged(path, columns=(1, 2, 3))
+
+
 @given(tags=st.lists(st.lists(st.sampled_from(["O", "B-a", "I-a", "B-b", "I-b"]), min_size=1, max_size=5),
                      min_size=1, max_size=6))
 def test_tags_are_read_if_they_are_bio(tmp_path_factory, tags):

@@ -281,6 +281,24 @@ def test_a_long_sentence_is_tagged_in_pieces(tmp_path):
     assert tagger.inputs.what_was_cut() == []
 
 
+def test_tags_of_a_file_with_more_columns(trained, capsys):
+    """What is trained and scored is what the same file has without them."""
+    (trained / "more.conll").write_text("\n".join(line.replace("\t", " NN ") for line in TAG.split("\n")))
+    capsys.readouterr()
+    for name, data, columns in [("two", "tag.tsv", []), ("more", "more.conll", ["--columns", "1,3"])]:
+        assert main(["finetune", "tag", "--train", data, "--dev", data, *columns, *SMALL, "--steps", "2",
+                     "--out", name]) == 0
+    assert RunFolder.open("two").config["data"] == RunFolder.open("more").config["data"]
+    scores = []
+    for arguments in (["tag.tsv"], ["more.conll", "--columns", "1,3"]):
+        capsys.readouterr()
+        assert main(["evaluate", "more", *arguments]) == 0
+        scores.append(capsys.readouterr().out)
+    assert scores[0] == scores[1]
+    with pytest.raises(ValueError, match="finetune tag: settings must be among .*, got fields, format"):
+        supervised.finetune("tag", trained / "x", {"train": ["tag.tsv"], "format": "csv", "fields": ("a", "b")})
+
+
 def test_what_evaluate_and_predict_cut_is_counted(trained, capsys):
     """Trained with the default of 256 tokens, asked about one text of 10,000."""
     (trained / "long.tsv").write_text("good\tfine\nbad\t" + "word " * 10_000 + "\n")
@@ -399,6 +417,9 @@ def test_options_of_another_task_are_wrong_usage(trained, capsys):
             (["finetune", "tag", "--train", "tag.tsv", "--dev", "tag.tsv", "--out", "x", "--select", "chrf"],
              "argument --select: invalid choice: 'chrf'"),
             (["finetune", "tag", "--out", "tag", "--resume", "--select", "f1"], "leave out --select"),
+            (["evaluate", "tag", "tag.tsv", "--fields", "a,b", "--format", "csv"], "leave out --fields, --format"),
+            (["finetune", "tag", "--train", "tag.tsv", "--out", "x", "--format", "csv"], "arguments: --format"),
+            (["finetune", "tag", "--train", "tag.tsv", "--out", "x", "--fields", "a,b"], "arguments: --fields"),
             (["finetune", "tag", "--out", "x"], "--train needs at least one FILE"),
             (["finetune", "tag", "--train", "tag.tsv", "--out", "x", "--from", "y", "--hidden-dim", "8"],
              "--from takes sizes and tokenizer from the pretrained run: leave out --hidden-dim"),

@@ -114,13 +114,16 @@ def changed(args, settings, names):
                      if getattr(args, name) != args.defaults(name))
 
 
-def add_data(parser):
-    """How a file of examples is read."""
+def add_data(parser, of_tags=False):
+    """How a file of examples is read; of_tags: those of `finetune tag` alone, whose files have one format."""
     data = parser.add_argument_group("data")
-    data.add_argument("--format", choices=["tsv", "lines", "csv", "jsonl", "babi"],
-                      help="of the files (else by their names and first lines)")
-    data.add_argument("--fields", type=_names, metavar="A,B", help="the fields of a CSV or JSON Lines file")
-    data.add_argument("--columns", type=_columns, metavar="I,J", help="the columns of a TSV, from 1")
+    if not of_tags:
+        data.add_argument("--format", choices=["tsv", "lines", "csv", "jsonl", "babi"],
+                          help="of the files (else by their names and first lines)")
+        data.add_argument("--fields", type=_names, metavar="A,B", help="the fields of a CSV or JSON Lines file")
+    data.add_argument("--columns", type=_columns, metavar="I,J", help=(
+        "the columns of token and tag, from 1, where a line has more: separated by a TAB or by spaces" if of_tags else
+        "the columns of a TSV, from 1"))
     data.add_argument("--errors", choices=["strict", "replace"], default="strict",
                       help="what to do with bytes that are not UTF-8")
 

@@ -3,7 +3,7 @@ import sys
 
 from tinyllm.cli.arguments import add_data, add_json, add_search, changed, print_json
 
-OPTIONS = {"lm": ("errors",), "classify": ("format", "fields", "columns", "errors"), "tag": ("errors",),
+OPTIONS = {"lm": ("errors",), "classify": ("format", "fields", "columns", "errors"), "tag": ("columns", "errors"),
            "seq2seq": ("format", "fields", "columns", "errors", "beam", "length_penalty")}
 
 

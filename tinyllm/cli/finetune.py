@@ -7,7 +7,8 @@ from tinyllm.tasks.settings import FINETUNE, MINUTES, SELECT
 
 TASKS = {
     "classify": "one label for a text; files of `label TAB text`, or CSV and JSON Lines with --fields LABEL,TEXT",
-    "tag": "a BIO tag for each token; files of `token TAB tag` lines, an empty line between sentences",
+    "tag": "a BIO tag for each token; files of `token TAB tag` lines, or of more columns with --columns TOKEN,TAG, "
+           "an empty line between sentences",
     "seq2seq": "a text for a text; files of `source TAB target`, two line-aligned files, CSV and JSON Lines with "
                "--fields SOURCE,TARGET, or bAbI",
 }
@@ -32,7 +33,7 @@ def _add_arguments(parser, task):
                         help=f"by which score on it, ties by valid_loss ({SELECT[task][0]})")
     add_run(parser)
     add_json(parser)
-    add_data(parser)
+    add_data(parser, of_tags=task == "tag")
 
     start = parser.add_argument_group("start")
     start.add_argument("--from", dest="from_run", metavar="RUN",

@@ -1,7 +1,7 @@
 """Files -> texts with a label, and sentences with a tag for each token; each remembers where it stood.
 
     label TAB text           or CSV with a header, or JSON Lines, whose fields are picked by name
-    token TAB tag            an empty line between sentences; tags are BIO
+    token TAB tag            an empty line between sentences; tags are BIO; of more columns two are picked
 
 An error is one sentence: file, line, what was expected and what is there.
 """
@@ -48,31 +48,32 @@ def read_labelled(files, format=None, fields=None, columns=None, errors="strict"
     return records
 
 
-def read_tagged(files, errors="strict"):
+def read_tagged(files, columns=None, errors="strict"):
     """The Tagged sentences of one file or of several, one after the other, as a list.
 
-    errors  as in read_text
+    columns  which columns, from 1: (token, tag), separated by a TAB, or by spaces where a line has no TAB;
+             None: it has these two, separated by a TAB
+    errors   as in read_text
 
     Raises ValueError at the first bad line, at a tag that is not BIO, for a file without sentences and as
     read_text; OSError as it comes.
     """
     sentences = []
+    check_choice("read_tagged", ("token", "tag"), (), None, None, columns)
     for path in file_list("read_tagged", files):
-        own = list(_sentences(path, read_record_lines(path, errors)))
+        own = list(_sentences(path, read_record_lines(path, errors), columns))
         if not own:
             raise ValueError(f"{path}: the file has no records, expected token TAB tag lines")
         sentences += own
     return sentences
 
 
-def _sentences(path, lines):
+def _sentences(path, lines, columns):
     same, follows = {}, set()  # one object for equal strings; pairs of tags seen to be BIO
     tokens, tags = [], []
     for number, line in enumerate([*lines, ""], 1):
         if line.strip(" "):
-            token, _, tag = line.partition("\t")
-            if not token or not tag or "\t" in tag:
-                raise ValueError(f"{path}:{number}: expected token TAB tag, got {brief(line)}")
+            token, tag = _token_and_tag(f"{path}:{number}", line, columns)
             tokens.append(same.setdefault(token, token))
             tags.append(same.setdefault(tag, tag))
         elif tokens:
@@ -83,3 +84,18 @@ def _sentences(path, lines):
                 follows.update(zip(["O", *tags], tags))
             yield Tagged(tuple(tokens), tuple(tags), f"{path}:{first}")
             tokens, tags = [], []
+
+
+def _token_and_tag(where, line, columns):
+    """The two texts of a line."""
+    fields = line.split("\t")
+    if columns is None:
+        expected, fits = "token TAB tag", len(fields) == 2
+    else:
+        fields = fields if len(fields) > 1 else [field for field in line.split(" ") if field]
+        expected, fits = f"{max(columns)} columns (--columns)", len(fields) >= max(columns)
+    token, tag = [fields[column - 1] for column in columns or (1, 2)] if fits else ("", "")
+    if not token or not tag:
+        hint = " (--columns picks two)" if columns is None and len(line.split()) > 2 else ""
+        raise ValueError(f"{where}: expected {expected}, got {brief(line)}{hint}")
+    return token, tag

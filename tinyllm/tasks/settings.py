@@ -19,17 +19,18 @@ PRETRAIN = {
     **TRAINING, "seq_len": 128, "shuffle": False, "reverse": False, "embeddings_from": None}
 
 SUPERVISED = {
-    "train": (), "dev": (), "select": None, "format": None, "fields": None, "columns": None, "errors": "strict",
+    "train": (), "dev": (), "select": None, "columns": None, "errors": "strict",
     "from_run": None, "from_reversed": None, "from_lr": 1.0,
     "vocab_size": None, "max_len": 256,
     **MODEL, "hidden_dim": 256, "num_heads": 4, "dropout": 0.4,
-    **TRAINING, "lr": 2e-3, "warmup": 0.05, "average": 0.99, "label_smoothing": 0.0, "word_dropout": 0.0}
+    **TRAINING, "lr": 2e-3, "warmup": 0.05, "average": 0.99, "word_dropout": 0.0}
+OF_TEXTS = {"format": None, "fields": None, "label_smoothing": 0.1}  # not of tag, whose files have one format
 
 FINETUNE = {
-    "classify": {**SUPERVISED, "tokenizer": "token", "features": True, "word_dropout": 0.1, "label_smoothing": 0.1},
+    "classify": {**SUPERVISED, **OF_TEXTS, "tokenizer": "token", "features": True, "word_dropout": 0.1},
     "tag": {**SUPERVISED, "tokenizer": "token", "features": True, "word_dropout": 0.1, "crf": True},
-    "seq2seq": {**SUPERVISED, "tokenizer": "bpe", "max_len": 100, "embed_dim": 256, "hidden_dim": 512, "num_heads": 8,
-                "batch_size": 64, "tie_weights": True, "teacher_forcing_ratio": 1.0, "label_smoothing": 0.1},
+    "seq2seq": {**SUPERVISED, **OF_TEXTS, "tokenizer": "bpe", "max_len": 100, "embed_dim": 256, "hidden_dim": 512,
+                "num_heads": 8, "batch_size": 64, "tie_weights": True, "teacher_forcing_ratio": 1.0},
 }
 SELECT = {  # what an evaluation on dev gives; the first decides which weights are kept unless "select" names another
     "classify": ("accuracy", "macro_f1", "valid_loss"),

@@ -13,7 +13,7 @@ UNIT = "tokens"
 
 def read(files, settings):
     """Tagged sentences; ValueError names file and line of a bad one."""
-    return read_tagged(files, errors=settings["errors"])
+    return read_tagged(files, columns=settings["columns"], errors=settings["errors"])
 
 
 def make_tokenizer(records, settings, pretrained):
@@ -143,9 +143,9 @@ class TrainedTagger:
         """A line for each token, and an empty one."""
         return "".join(f"{token}\t{tag}\n" for token, tag in zip(prediction["tokens"], prediction["tags"]))
 
-    def evaluate(self, *files, errors="strict"):
+    def evaluate(self, *files, columns=None, errors="strict"):
         """precision, recall, f1 (0..1) of entities, by_type, over the files."""
-        return self.score(read(files, {"errors": errors}))
+        return self.score(read(files, {"columns": columns, "errors": errors}))
 
     def score(self, records):
         """The same over records."""
