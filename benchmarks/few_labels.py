@@ -27,7 +27,7 @@ def examples(task, path):
 
 
 def measure(task, train, dev, starts, shares, seeds, settings):
-    """[{share, start, seed, score, examples}], the start "nothing" first."""
+    """[{share, start, seed, score, examples}].  starts: name -> the settings of each start"""
     rows, joint = [], "\n" if task == "classify" else "\n\n"
     pool = examples(task, train)
     with tempfile.TemporaryDirectory() as folder:
@@ -36,7 +36,7 @@ def measure(task, train, dev, starts, shares, seeds, settings):
                 few = np.random.default_rng([seed, 7]).permutation(len(pool))[:max(2, round(share * len(pool)))]
                 part = Path(folder) / "part.txt"
                 part.write_text(joint.join(pool[i] for i in sorted(few)) + "\n", encoding="utf-8")
-                for name, start in {"nothing": {}, **starts}.items():
+                for name, start in starts.items():
                     result = finetune(task, Path(folder) / "run", {
                         **settings, **start, "train": [part], "dev": [dev], "seed": seed},
                         force=True, progress=Progress(quiet=True))
@@ -94,9 +94,10 @@ def main():
     from tinyllm.tasks.stored import language_model
     sizes, tokenizer = language_model(args.start)[:2]
     settings = {name: sizes[name] for name in SIZES if name in FINETUNE[args.task]}
-    settings |= {"epochs": args.epochs, "lr": args.lr, "tokenizer": "char" if tokenizer.type == "char" else "token"}
-    rows = measure(args.task, args.train, args.dev, {"pretrained": {
-        "from_run": args.start, "from_reversed": args.from_reversed}}, args.shares, args.seeds, settings)
+    settings |= {"epochs": args.epochs, "lr": args.lr}
+    rows = measure(args.task, args.train, args.dev, {
+        "nothing": {"tokenizer": "char" if tokenizer.type == "char" else "token"},
+        "pretrained": {"from_run": args.start, "from_reversed": args.from_reversed}}, args.shares, args.seeds, settings)
     print(table(rows))
     if args.json:
         Path(args.json).write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")

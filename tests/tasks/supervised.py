@@ -1,8 +1,8 @@
 """Small data for the three supervised tasks, and a training of each that takes a second."""
 from tinyllm.cli import parser
+from tinyllm.cli.finetune import settings_of
 from tinyllm.cli.pretrain import settings_of as pretrain_settings
 from tinyllm.tasks import lm
-from tinyllm.tasks.settings import FINETUNE
 from tinyllm.tasks.supervised import finetune
 from tinyllm.training.progress import Progress
 
@@ -22,7 +22,7 @@ OPTIONS = {"classify": [], "tag": [], "seq2seq": ["--tokenizer", "word"]}
 def settings(task, *arguments):
     """Those of the command line for a small model of the task and these arguments."""
     args = parser().parse_args(["finetune", task, "--out", "-", *SMALL, *OPTIONS[task], *map(str, arguments)])
-    return {name: getattr(args, name) for name in FINETUNE[task]}
+    return settings_of(args)
 
 
 def train(task, out, *arguments, **options):

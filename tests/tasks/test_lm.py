@@ -10,9 +10,10 @@ from tests.oracle import assert_close
 from tinyllm.autograd import Tensor
 from tinyllm.cli import parser
 from tinyllm.cli.pretrain import settings_of
-from tinyllm.models import LanguageModel
+from tinyllm.models import LanguageModel, language_model
 from tinyllm.ops.cross_entropy import IGNORE
 from tinyllm.tasks import lm
+from tinyllm.tasks.settings import CELLS
 from tinyllm.text import BOS
 from tinyllm.training.progress import Progress
 
@@ -168,3 +169,11 @@ def test_chinese_works_throughout(tmp_path):
         model = tinyllm.load(tmp_path / tokenizer)
         assert model.tokenizer.decode(model.tokenizer.encode("床前明月")) == "床前明月"
         assert len(model.generate("床前", max_tokens=12)) > 0
+
+
+def test_a_setting_that_is_not_one_of_a_few(tmp_path):
+    for given, message in [({"tokenizer": "words"}, "tokenizer must be one of char, word, bpe, got 'words'"),
+                           ({"cell": None}, "cell must be one of gru, lstm, rnn, got None")]:
+        with pytest.raises(ValueError, match=f"pretrain: {message}"):
+            lm.pretrain(tmp_path / "run", given)
+    assert CELLS == tuple(language_model.CELLS)

@@ -117,14 +117,14 @@ def test_from_a_pretrained_run(tmp_path, task):
     said = []
     progress = type("P", (supervised_progress(),), {"message": lambda self, text: said.append(text)})(quiet=True)
     data = files(tmp_path)[task]
-    options = settings(task, "--train", data, "--steps", 1, "--lr", 1e-9)
-    options |= {"from_run": str(start), "hidden_dim": 256, "tokenizer": "char"}
+    options = settings(task, "--train", data, "--steps", 1, "--lr", 1e-9, "--from", start)
     supervised.finetune(task, tmp_path / "run", options, progress=progress)
     run, before = RunFolder.open(tmp_path / "run"), RunFolder.open(start)
     weights, original = run.load_model(), before.load_model()
     prefix = "encoder."
     assert f"{prefix}embedding.weight" in run.config["taken"] and f"{prefix}rnn.weight_hh_l0" in run.config["taken"]
     assert f"{prefix}rnn.weight_hh_l0_reverse" not in run.config["taken"]
+    assert run.config["training"]["tokenizer"] == "word" and run.config["training"]["hidden_dim"] == 16
     np.testing.assert_allclose(weights[f"{prefix}rnn.weight_hh_l0"], original["rnn.weight_hh_l0"], atol=1e-6)
     np.testing.assert_allclose(weights[f"{prefix}embedding.weight"], original["embedding.weight"], atol=1e-6)
     assert any("taken over" in text and "rnn" in text and "new:" in text for text in said)
@@ -163,6 +163,27 @@ def test_a_start_with_other_embeddings(tmp_path):
         train("classify", tmp_path / "run", "--train", files(tmp_path)["classify"], "--from", forward,
               "--from-reversed", backward)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("setting, value, own", [("hidden_dim", 256, 16), ("cell", "lstm", "'gru'"),
+                                                 ("tokenizer", "token", "'word'"), ("vocab_size", 9, "[0-9]+")])
+def test_sizes_that_the_pretrained_run_does_not_have_are_refused(tmp_path, setting, value, own):
+    """Also where the value is the default."""
+    data, start = files(tmp_path)["classify"], pretrained(tmp_path)
+    with pytest.raises(ValueError, match=f"classify: {setting} must be {own} as in .*, or left out, got {value!r}"):
+        supervised.finetune("classify", tmp_path / "run", {"train": [data], "from_run": start, setting: value})
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("task, given, message", [
+    ("classify", {"tokenizer": "chars"}, "classify: tokenizer must be one of token, char, bpe, got 'chars'"),
+    ("tag", {"tokenizer": "bpe"}, "tag: tokenizer must be one of token, char, got 'bpe'"),
+    ("seq2seq", {"tokenizer": "token"}, "seq2seq: tokenizer must be one of bpe, word, char, got 'token'"),
+    ("tag", {"cell": "gnu"}, "tag: cell must be one of gru, lstm, rnn, got 'gnu'"),
+    ("tag", {"errors": ["strict"]}, r"tag: errors must be one of strict, replace, got \['strict'\]")])
+def test_a_value_that_is_not_one_of_a_few(tmp_path, task, given, message):
+    with pytest.raises(ValueError, match=f"finetune {message}"):
+        supervised.finetune(task, tmp_path / "run", {"train": [files(tmp_path)[task]], **given})
 
 
 def test_what_was_taken_over_may_learn_more_slowly(tmp_path):

@@ -2,7 +2,7 @@
 import argparse
 import math
 
-from tinyllm.tasks.settings import BUDGETS
+from tinyllm.tasks.settings import BUDGETS, CELLS, ERRORS
 
 
 class Defaults(argparse.ArgumentDefaultsHelpFormatter):
@@ -59,7 +59,7 @@ def add_search(parser):
 def add_model(parser):
     """The sizes of a model; the group, for what a task adds."""
     model = parser.add_argument_group("model")
-    model.add_argument("--cell", choices=["gru", "lstm", "rnn"], help="the recurrent layers' cell")
+    model.add_argument("--cell", choices=CELLS, help="the recurrent layers' cell")
     model.add_argument("--embed-dim", type=count, metavar="E", help="size of an embedding")
     model.add_argument("--hidden-dim", type=count, metavar="H", help="size of a recurrent state")
     model.add_argument("--num-layers", type=count, metavar="N", help="recurrent layers")
@@ -124,7 +124,7 @@ def add_data(parser, of_tags=False):
     data.add_argument("--columns", type=_columns, metavar="I,J", help=(
         "the columns of token and tag, from 1, where a line has more: separated by a TAB or by spaces" if of_tags else
         "the columns of a TSV, from 1"))
-    data.add_argument("--errors", choices=["strict", "replace"], default="strict",
+    data.add_argument("--errors", choices=ERRORS, default="strict",
                       help="what to do with bytes that are not UTF-8")
 
 

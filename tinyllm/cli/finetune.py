@@ -3,7 +3,7 @@ from tinyllm.cli.arguments import (
     Defaults, add_data, add_json, add_model, add_run, add_training, changed, check_model, check_resumed, count,
     fraction, number, print_json)
 from tinyllm.cli.pretrain import draw_curves
-from tinyllm.tasks.settings import FINETUNE, MINUTES, SELECT
+from tinyllm.tasks.settings import FINETUNE, FROM_RUN, MINUTES, SELECT, TOKENIZERS
 
 TASKS = {
     "classify": "one label for a text; files of `label TAB text`, or CSV and JSON Lines with --fields LABEL,TEXT",
@@ -12,8 +12,6 @@ TASKS = {
     "seq2seq": "a text for a text; files of `source TAB target`, two line-aligned files, CSV and JSON Lines with "
                "--fields SOURCE,TARGET, or bAbI",
 }
-FROM_SIZES = ("cell", "embed_dim", "hidden_dim", "num_layers", "num_attention_layers", "num_heads", "tie_weights",
-              "tokenizer", "vocab_size")
 
 
 def add_arguments(parser):
@@ -43,9 +41,8 @@ def _add_arguments(parser, task):
     start.add_argument("--from-lr", type=number(float, least=0, most=1), metavar="F",
                        help="the learning rate of what is taken over, as a share of --lr")
 
-    kinds = ["bpe", "word", "char"] if task == "seq2seq" else ["token", "char"] + ["bpe"] * (task == "classify")
     text = parser.add_argument_group("text")
-    text.add_argument("--tokenizer", choices=kinds, help="what a token is" + (
+    text.add_argument("--tokenizer", choices=TOKENIZERS[task], help="what a token is" + (
         "" if task == "seq2seq" else "; token: a word without the space before it"))
     text.add_argument("--vocab-size", type=count, metavar="V", help="how many tokens (bpe: 8000, else all)")
     text.add_argument("--max-len", type=count, metavar="T", help=(
@@ -86,16 +83,20 @@ def check(args):
     if args.from_reversed and not args.from_run:
         args.usage("--from-reversed goes with --from")
     if args.from_run:
-        sizes = [name for name in FROM_SIZES if name in FINETUNE[args.task]]
+        sizes = [name for name in FROM_RUN if name in FINETUNE[args.task]]
         if given := changed(args, sizes, {"tie_weights": "--no-tie-weights"}):
             args.usage(f"--from takes sizes and tokenizer from the pretrained run: leave out {given}")
+
+
+def settings_of(args):
+    """The settings that are asked for: those of a pretrained run or the defaults stand for the others."""
+    return {name: getattr(args, name) for name in FINETUNE[args.task] if getattr(args, name) != args.defaults(name)}
 
 
 def run(args):
     check(args)
     from tinyllm.tasks.supervised import finetune
-    settings = {name: getattr(args, name) for name in FINETUNE[args.task]}
-    result = finetune(args.task, args.out, settings, resume=args.resume, force=args.force)
+    result = finetune(args.task, args.out, settings_of(args), resume=args.resume, force=args.force)
     if args.json:
         print_json(result)
     else:

@@ -2,6 +2,7 @@
 import sys
 
 from tinyllm.cli.arguments import add_json, add_search, print_json
+from tinyllm.tasks.settings import ERRORS
 
 LINES = 1024  # of a file that are predicted at once
 
@@ -13,7 +14,7 @@ def add_arguments(parser):
     parser.add_argument("--pretokenized", action="store_true", default=None,
                         help="tag: the tokens are already separated by single spaces")
     add_search(parser)
-    parser.add_argument("--errors", choices=["strict", "replace"], default="strict",
+    parser.add_argument("--errors", choices=ERRORS, default="strict",
                         help="what to do with bytes that are not UTF-8")
     add_json(parser)
 

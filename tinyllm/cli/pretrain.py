@@ -4,14 +4,14 @@ import sys
 
 from tinyllm.cli.arguments import (
     add_json, add_model, add_run, add_training, changed, check_model, check_resumed, count, fraction, print_json)
-from tinyllm.tasks.settings import MINUTES, PRETRAIN
+from tinyllm.tasks.settings import ERRORS, MINUTES, PRETRAIN, TOKENIZERS
 
 
 def add_arguments(parser):
     parser.add_argument("files", nargs="*", metavar="FILE",
                         help="UTF-8 text, .gz too; several are read one after the other; none: the built-in text")
     add_run(parser)
-    parser.add_argument("--errors", choices=["strict", "replace"],
+    parser.add_argument("--errors", choices=ERRORS,
                         help="what to do with bytes that are not UTF-8")
     valid = parser.add_mutually_exclusive_group()
     valid.add_argument("--valid", metavar="FILE", help="validation text")
@@ -21,7 +21,7 @@ def add_arguments(parser):
     add_json(parser)
 
     text = parser.add_argument_group("text")
-    text.add_argument("--tokenizer", choices=["char", "word", "bpe"], help="what a token is")
+    text.add_argument("--tokenizer", choices=TOKENIZERS["lm"], help="what a token is")
     text.add_argument("--vocab-size", type=count, metavar="V",
                       help="how many tokens; char: all characters, word: 20000 and bpe: 4096 at most unless given")
 

@@ -3,6 +3,13 @@
 The meaning of each is what `tinyllm pretrain --help` and `tinyllm finetune TASK --help` say.
 """
 BUDGETS = ("steps", "epochs", "minutes")
+CELLS = ("gru", "lstm", "rnn")
+ERRORS = ("strict", "replace")
+TOKENIZERS = {"lm": ("char", "word", "bpe"), "classify": ("token", "char", "bpe"), "tag": ("token", "char"),
+              "seq2seq": ("bpe", "word", "char")}
+FROM_RUN = (  # what a model that starts from a pretrained one has from it
+    "cell", "embed_dim", "hidden_dim", "num_layers", "num_attention_layers", "num_heads", "tie_weights", "tokenizer",
+    "vocab_size")
 
 MODEL = {
     "cell": "gru", "embed_dim": 128, "hidden_dim": 512, "num_layers": 1, "num_attention_layers": 1, "num_heads": 8,
@@ -43,11 +50,14 @@ MINUTES = {"lm": 10.0, "classify": 5.0, "tag": 10.0, "seq2seq": 20.0}  # the bud
 def complete(verb, table, task, settings):
     """All of the table, with these settings instead of its defaults; a budget where none is given.
 
-    Raises ValueError for a name that is not among them.
+    Raises ValueError for a name that is not among them, and for a value that is not one of a few.
     """
     if unknown := sorted(set(settings) - set(table)):
         raise ValueError(f"{verb}: settings must be among {', '.join(table)}, got {', '.join(unknown)}")
     settings = {**table, **settings}
+    for name, choices in (("tokenizer", TOKENIZERS[task]), ("cell", CELLS), ("errors", ERRORS)):
+        if settings[name] not in choices:
+            raise ValueError(f"{verb}: {name} must be one of {', '.join(choices)}, got {settings[name]!r}")
     if all(settings[name] is None for name in BUDGETS):
         settings["minutes"] = MINUTES[task]
     return settings

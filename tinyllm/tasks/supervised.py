@@ -25,13 +25,11 @@ from tinyllm.data.padded import PaddedBatches
 from tinyllm.models.transfer import take_over
 from tinyllm.tasks import stored
 from tinyllm.tasks.inputs import Inputs, drop_words
-from tinyllm.tasks.settings import BUDGETS, FINETUNE, SELECT, complete
+from tinyllm.tasks.settings import BUDGETS, FINETUNE, FROM_RUN, SELECT, complete
 from tinyllm.text import UNK
 from tinyllm.training import memory
 
 BETAS = (0.9, 0.99)  # a second moment that follows: runs here are thousands of steps, not millions
-FROM_RUN = (  # sizes of a model that starts from a pretrained one
-    "cell", "embed_dim", "hidden_dim", "num_layers", "num_attention_layers", "num_heads", "tie_weights")
 
 
 class SupervisedTask:
@@ -113,10 +111,15 @@ def finetune(name, out, settings=None, *, resume=False, force=False, progress=No
         settings = {**FINETUNE[name], **run.config["training"],
                     **{budget: (settings or {}).get(budget) for budget in BUDGETS}}
     else:
-        run, settings = None, complete(f"finetune {name}", FINETUNE[name], name, settings or {})
+        run, given = None, settings or {}
+        settings = complete(f"finetune {name}", FINETUNE[name], name, given)
         if settings["from_run"]:
             pretrained = Pretrained(settings["from_run"], settings["from_reversed"])
-            settings |= {size: pretrained.config[size] for size in FROM_RUN if size in settings}
+            own = {size: value for size, value in pretrained.settings().items() if size in settings}
+            if other := [size for size in own if given.get(size) not in (None, own[size])]:
+                raise ValueError(f"finetune {name}: {other[0]} must be {own[other[0]]!r} as in {settings['from_run']}, "
+                                 f"or left out, got {given[other[0]]!r}")
+            settings |= own
     _check_select(name, settings)
     records = module.read(settings["train"], settings)
     dev = module.read(settings["dev"], {**settings, "dev": True}) if settings["dev"] else None
@@ -184,6 +187,11 @@ class Pretrained:
             if not np.array_equal(*(arrays["embedding.weight"] for arrays in (self.weights, self.reverse))):
                 raise ValueError(f"{run_of_reversed}: has other embeddings than {run} "
                                  f"(pretrain --reverse --embeddings-from {run})")
+
+    def settings(self):
+        """What a model that starts from it has from it."""
+        own = {**self.config, "tokenizer": self.tokenizer.type}
+        return {name: own[name] for name in FROM_RUN}
 
 
 def transfer(model, pretrained, *parts):
