@@ -104,6 +104,21 @@ def test_decode_is_the_best_path_that_is_allowed(rng, ids, options):
         assert tuple(bound[b]) == max(bio, key=lambda path: score(model, x[b], path))
 
 
+@pytest.mark.parametrize("options", OPTIONS)
+def test_marginals_are_over_all_paths_of_each_row(rng, ids, options):
+    """Of all paths that there are, the share of those with this tag at this place."""
+    model = tagger(**options)
+    given = features(rng, model)
+    x, p = model(ids, VALID, given).data, model.marginals(ids, VALID, given)
+    assert p.shape == (3, 5, C) and (p[~VALID] == 0).all()
+    for b, n in enumerate(LENGTHS):
+        paths = np.array(list(itertools.product(range(C), repeat=n)))
+        weights = np.exp([score(model, x[b], path) for path in paths])
+        for t, c in itertools.product(range(n), range(C)):
+            assert p[b, t, c] == pytest.approx(weights[paths[:, t] == c].sum() / weights.sum(), rel=1e-9)
+    assert_close(model.marginals(ids[:1], None, None if given is None else given[:1]), p[:1], 1e-12)
+
+
 @pytest.mark.parametrize("crf", [True, False])
 def test_an_inside_tag_never_stands_alone(ids, crf):
     """However much the model wants I-PER everywhere: with the constraints it begins with B-PER."""

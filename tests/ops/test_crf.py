@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from tests.oracle import DTYPES, assert_close
 from tests.ops.two_ways import assert_kernel_equals_formula, assert_same_bits
 from tests.ops.two_ways import assert_torch_agrees, normal, run
-from tinyllm.autograd import Tensor
+from tinyllm.autograd import Tensor, no_grad
 from tinyllm.gradcheck import gradcheck
 from tinyllm.kernels import threads
-from tinyllm.ops.crf import CHUNK, crf_nll
+from tinyllm.ops.crf import CHUNK, crf_marginals, crf_nll
 
 
 def scores(rng, dtype, B, T, C, scale=1):
@@ -77,6 +77,25 @@ def test_every_path_one_by_one(rng, T, C):
     assert_close(dx[0], counts[0] - of_gold, 1e-12)
     assert_close(dw, counts[1] - of_gold[:-1].T @ of_gold[1:], 1e-12)
     assert_close([ds, de], dx[0, [0, -1]], 1e-12)
+
+
+@pytest.mark.parametrize("dtype, tol", [(np.float64, 1e-12), (np.float32, 1e-6)])
+def test_marginals_are_shares_of_all_paths(rng, dtype, tol):
+    """Of each row by itself, as long as it is; behind it 0, and inside no_grad too."""
+    T, C, lengths = 4, 3, [4, 1, 3]
+    x, w, s, e = scores(rng, dtype, 3, T, C)
+    with no_grad():
+        p = crf_marginals(x, w, s, e, prefix(lengths, T))
+    assert p.dtype == dtype and p.min() >= 0 and p.max() <= 1
+    assert_close(p.sum(axis=2), prefix(lengths, T), tol)
+    for b, L in enumerate(lengths):
+        paths = np.array(list(itertools.product(range(C), repeat=L)))
+        weights = np.exp([path_score(path, x[b], w, s, e) for path in paths])
+        expected = np.einsum("p,ptc->tc", weights / weights.sum(), (paths[:, :, None] == np.arange(C)).astype(float))
+        assert_close(p[b, :L], expected, tol)
+    assert_close(crf_marginals(x[:1], w, s, e), p[:1], tol)
+    with pytest.raises(ValueError, match=r"crf_marginals: valid must be \(B, T\) with T = 4"):
+        crf_marginals(x, w, s, e, prefix(lengths, T + 1))
 
 
 @pytest.mark.parametrize("scale", [1, 100])

@@ -381,6 +381,24 @@ def test_dropped_words_are_unknown(rng):
     assert same is ids and none is None
 
 
+@pytest.mark.parametrize("options", [[], ["--no-crf"]])
+def test_how_sure_a_tagger_is(tmp_path, options):
+    """Of each tag that it gave; a long sentence has the probabilities of its pieces."""
+    data = files(tmp_path)["tag"]
+    train("tag", tmp_path / "run", "--train", data, "--steps", 20, "--max-len", 3, *options)
+    tagger = tinyllm.load(tmp_path / "run")
+    texts = ["Bob lives in Oslo City", "", "Ann"]
+    long, none, short = tagger.predictions(texts, probabilities=True)
+    assert none == {"tokens": [], "tags": [], "probabilities": []} and len(short["probabilities"]) == 1
+    assert "probabilities" not in tagger.predictions(texts)[0] and long["tags"] == tagger.predictions(texts)[0]["tags"]
+    expected = []
+    for piece in (long["tokens"][:3], long["tokens"][3:]):
+        ids, features = tagger.tokenizer.encode_tokens(piece)
+        p = tagger.model.marginals(ids[None], None, features[None])[0]
+        expected += [p[t, tagger.tags.index(tag)] for t, tag in enumerate(long["tags"][len(expected):][:len(piece)])]
+    np.testing.assert_allclose(long["probabilities"], expected, rtol=1e-5)
+
+
 @pytest.fixture
 def trained(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -409,7 +427,8 @@ def test_finetune_evaluate_predict(trained, capsys):
         else:
             assert len(lines) == 4 and lines[1] == lines[3] == "" and (task == "seq2seq" or lines[0] in ("good", "bad"))
         assert main(["predict", task, "in.txt", "--json"]) == 0
-        assert len(json.loads(capsys.readouterr().out)["predictions"]) == 3
+        predictions = json.loads(capsys.readouterr().out)["predictions"]
+        assert len(predictions) == 3 and (task == "seq2seq") == ("probabilities" not in predictions[0])
 
 
 @pytest.mark.parametrize("verb", ["predict", "evaluate"])

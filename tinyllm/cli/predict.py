@@ -43,6 +43,8 @@ def run(args):
             if task != of_task:
                 args.usage(f"--{option.replace('_', '-')} is for {of_task}, {args.run_folder} is a run of {task}")
             options[option] = value
+    if args.json and task == "tag":
+        options["probabilities"] = True  # a classifier's are there anyway
     predictions = []
     for lines in _lines(args):
         for prediction in model.predictions(lines, **options):

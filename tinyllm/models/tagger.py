@@ -9,6 +9,12 @@ With a CRF the tags y of a sentence are scored together: start, transitions from
     loss = sum over sentences of log sum_y' exp s(y') - s(y), over the number of tokens      nats per token
 
 Without one, each token by itself: mean cross-entropy, nats per token.
+
+How sure the model is of a tag, all others left open, is its marginal: with a CRF the share of the paths through it,
+which is a gradient, so crf_nll's backward has it already; without one the softmax.
+
+    p(y_t = c) = sum over y with y_t = c of exp s(y) / sum_y' exp s(y') = d log sum_y' exp s(y') / d e[t, c]
+    p(y_t = c) = softmax(e[t])[c]
 """
 import numpy as np
 
@@ -16,8 +22,9 @@ from tinyllm.autograd import Tensor, no_grad
 from tinyllm.models.encoder import Encoder
 from tinyllm.nn import Dropout, Linear, Module
 from tinyllm.nn.module import check_size
-from tinyllm.ops.crf import crf_nll, viterbi
+from tinyllm.ops.crf import crf_marginals, crf_nll, viterbi
 from tinyllm.ops.cross_entropy import IGNORE, cross_entropy
+from tinyllm.ops.softmax import softmax
 from tinyllm.shapes import check_shapes
 
 
@@ -45,8 +52,12 @@ class Tagger(Module):
 
     def loss(self, ids, tags, valid=None, features=None, rng=None):
         """Mean nats per token, a scalar; tags (B, T), in 0..C-1 where valid."""
-        scores, tags = self(ids, valid, features, rng), np.asarray(tags)
-        check_shapes("Tagger", ids=(np.asarray(ids), "BT"), tags=(tags, "BT"))
+        check_shapes("Tagger", ids=(np.asarray(ids), "BT"), tags=(np.asarray(tags), "BT"))
+        return self.loss_of(self(ids, valid, features, rng), tags, valid)
+
+    def loss_of(self, scores, tags, valid=None):
+        """The same of what forward gave: scores a Tensor (B, T, C)."""
+        tags = np.asarray(tags)
         if not self.config["crf"]:
             targets = tags if valid is None else np.where(valid, tags, IGNORE)
             return cross_entropy(scores.reshape(-1, scores.shape[-1]), targets.reshape(-1))
@@ -60,7 +71,10 @@ class Tagger(Module):
                  metrics.entity_f1.bio_constraints makes them
         """
         with no_grad():
-            scores = self(ids, valid, features).data
+            return self.paths_of(self(ids, valid, features).data, valid, allowed)
+
+    def paths_of(self, scores, valid=None, allowed=None):
+        """The same of what forward gave: scores an array (B, T, C)."""
         C, dtype = scores.shape[-1], scores.dtype
         joint = ([self.transitions.data, self.start.data, self.end.data] if self.config["crf"]
                  else [np.zeros((C, C), dtype), np.zeros(C, dtype), np.zeros(C, dtype)])
@@ -68,3 +82,15 @@ class Tagger(Module):
         paths, _ = viterbi(scores, *joint, valid=valid, allowed_start=allowed_start, allowed=follows)
         lengths = np.full(len(paths), paths.shape[1]) if valid is None else np.sum(valid, axis=1)
         return [path[:length] for path, length in zip(paths, lengths)]
+
+    def marginals(self, ids, valid=None, features=None):
+        """p(y_t = c), see the module's text: an array (B, T, C), each row of C adds up to 1; 0 where not valid."""
+        with no_grad():
+            return self.marginals_of(self(ids, valid, features).data, valid)
+
+    def marginals_of(self, scores, valid=None):
+        """The same of what forward gave: scores an array (B, T, C)."""
+        if self.config["crf"]:
+            return crf_marginals(scores, self.transitions.data, self.start.data, self.end.data, valid)
+        p = softmax(Tensor(scores)).data
+        return p if valid is None else np.where(np.asarray(valid)[..., None], p, 0)

@@ -258,6 +258,21 @@ def _checked(op, emissions, transitions, start, end, valid):
     return lengths
 
 
+def crf_marginals(emissions, transitions, start, end, valid=None):
+    """The probability of each tag at each position under all paths: (B, T, C), 0 where not valid.
+
+    The arguments are crf_nll's, but arrays.  Its gradient with respect to the emissions is this, less 1 where the
+    gold path goes: with tag 0 as gold everywhere, that is what comes back.
+    """
+    x, w, s, e = (np.ascontiguousarray(a) for a in (emissions, transitions, start, end))
+    lengths = _checked("crf_marginals", x, w, s, e, valid)
+    y = np.zeros(x.shape[:2], np.int64)
+    _, z = crf_forward(x, y, w, s, e, lengths)
+    p = crf_backward(np.ones(len(x), x.dtype), x, y, w, e, lengths, z)[0]
+    p[..., 0] += np.arange(x.shape[1]) < lengths[:, None]
+    return np.clip(p, 0, 1)  # beyond by rounding
+
+
 def viterbi(emissions, transitions, start, end, valid=None, allowed_start=None, allowed=None):
     """The best path of every row: ids (B, T), 0 where not valid, and its score (B,).
 

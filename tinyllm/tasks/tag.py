@@ -99,22 +99,38 @@ class TrainedTagger:
     def tag(self, sentences):
         """Lists of tokens, none empty -> lists of tags that are BIO; a sentence longer than max_len is read in pieces
         of that length, each by itself."""
-        pieces = [(number, piece) for number, sentence in enumerate(sentences) for piece in self._pieces(sentence)]
-        inputs, paths = [self.inputs.of_tokens(piece) for _, piece in pieces], [None] * len(pieces)
-        with no_grad():
-            for batch in in_batches([len(each.ids) for each in inputs]):
-                ids, valid, features = Inputs.batch([inputs[i] for i in batch])
-                for i, path in zip(batch, self.model.decode(ids, valid, features, allowed=self.allowed)):
-                    paths[i] = path
-        result = [[] for _ in sentences]
-        for (number, _), path in zip(pieces, paths):
-            result[number] += [self.tags[tag] for tag in path]
-        return result
+        return self._named(sentences, self._decoded(self._inputs(sentences))[0])
+
+    def _decoded(self, inputs, sure=False):
+        """Of each Input the best path and, where asked how sure it is, the probability of each of its tags."""
+        paths, shares = [None] * len(inputs), [None] * len(inputs)
+        for batch in in_batches([len(each.ids) for each in inputs]):
+            ids, valid, features = Inputs.batch([inputs[i] for i in batch])
+            with no_grad():
+                scores = self.model(ids, valid, features).data
+            for i, path in zip(batch, self.model.paths_of(scores, valid, self.allowed)):
+                paths[i] = path
+            for i, p in zip(batch, self.model.marginals_of(scores, valid) if sure else ()):
+                shares[i] = p[np.arange(len(paths[i])), paths[i]]
+        return paths, shares
+
+    def _inputs(self, sentences):
+        """The Input of every piece of every sentence."""
+        return [self.inputs.of_tokens(piece) for sentence in sentences for piece in self._pieces(sentence)]
+
+    def _joined(self, sentences, of_pieces):
+        """Arrays of the pieces -> a list for each sentence."""
+        of_pieces = iter(of_pieces)
+        return [np.concatenate([next(of_pieces) for _ in self._pieces(sentence)]).tolist() for sentence in sentences]
+
+    def _named(self, sentences, paths):
+        """Paths of the pieces -> the tags of each sentence."""
+        return [[self.tags[tag] for tag in path] for path in self._joined(sentences, paths)]
 
     def examples(self, records):
         """Inputs and arrays of tag numbers, one of each for every piece of a record; a piece begins an entity anew."""
         number = {tag: i for i, tag in enumerate(self.tags)}
-        inputs = [self.inputs.of_tokens(piece) for record in records for piece in self._pieces(record.tokens)]
+        inputs = self._inputs([record.tokens for record in records])
         tags = [np.array([number[tag] for tag in (piece[0].replace("I-", "B-", 1), *piece[1:])], np.int32)
                 for record in records for piece in self._pieces(record.tags)]
         return inputs, tags
@@ -128,14 +144,19 @@ class TrainedTagger:
         """For each text a list of (token, tag); pretokenized: its tokens are separated by single spaces."""
         return [list(zip(each["tokens"], each["tags"])) for each in self.predictions(texts, pretokenized)]
 
-    def predictions(self, texts, pretokenized=False):
-        """For each text a dict: tokens, tags."""
+    def predictions(self, texts, pretokenized=False, probabilities=False):
+        """For each text a dict: tokens, tags; with probabilities those of the tags too, each whatever the others are."""
         split = [[token for token in text.split(" ") if token] if pretokenized else
                  [token for token in self.tokenizer.split(text) if not token.isspace()] for text in texts]
         real = [i for i, sentence in enumerate(split) if sentence]
-        result = [{"tokens": sentence, "tags": []} for sentence in split]
-        for i, tags in zip(real, self.tag([split[i] for i in real])):
+        result = [{"tokens": sentence, "tags": [], **({"probabilities": []} if probabilities else {})}
+                  for sentence in split]
+        sentences = [split[i] for i in real]
+        paths, shares = self._decoded(self._inputs(sentences), probabilities)
+        for i, tags in zip(real, self._named(sentences, paths)):
             result[i]["tags"] = tags
+        for i, p in zip(real, self._joined(sentences, shares) if probabilities else ()):
+            result[i]["probabilities"] = p
         return result
 
     @staticmethod
