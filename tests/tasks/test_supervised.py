@@ -259,8 +259,9 @@ def test_training_data_that_teach_nothing(tmp_path):
 
 
 @pytest.mark.parametrize("task, line, training, dev", [
-    ("classify", "good\t{}\n", "1 of 41 training", "1 of 1 dev"),
-    ("seq2seq", "one\t{}\n", "1 of 26 training", "1 of 2 dev")])
+    ("classify", "good\t{}\n", "1 of 41 training texts", "1 of 1 dev texts"),
+    ("seq2seq", "{}\tone\n", "1 of 13 training sources", "1 of 1 dev sources"),
+    ("seq2seq", "one\t{}\n", "1 of 13 training targets", "1 of 1 dev targets")])
 def test_long_texts_are_cut_and_counted(tmp_path, task, line, training, dev):
     said = []
     progress = type("P", (supervised_progress(),), {"message": lambda self, text: said.append(text)})(quiet=True)
@@ -269,7 +270,21 @@ def test_long_texts_are_cut_and_counted(tmp_path, task, line, training, dev):
     data.write_text(data.read_text() + long.read_text())
     supervised.finetune(task, tmp_path / "run", settings(task, "--train", data, "--dev", long, "--steps", 1,
                                                          "--max-len", 20), progress=progress)
-    assert said[:2] == [f"{count} texts were cut to 20 tokens (--max-len)" for count in (training, dev)]
+    option = "--max-target-len" if "targets" in dev else "--max-len"
+    assert said[:2] == [f"{count} were cut to 20 tokens ({option})" for count in (training, dev)]
+
+
+def test_the_start_of_a_long_source_may_go(tmp_path):
+    """bAbI's question is at the end: it is what a model of few tokens learns from, and is asked with."""
+    data = tmp_path / "qa.txt"
+    data.write_text("".join(f"1 {name} went to the {place}.\n2 {name} {'left the milk there ' * 9}.\n"
+                            f"3 Where is {'milk' if n % 2 else 'he'}?\t{'there' if n % 2 else 'here'}\t1\n"
+                            for n, (name, place) in enumerate([("Ann", "park"), ("Bob", "hall")] * 6)))
+    train("seq2seq", tmp_path / "run", "--train", data, "--dev", data, "--steps", 150, "--max-len", 6,
+          "--max-target-len", 3, "--truncate", "start")
+    model = tinyllm.load(tmp_path / "run")
+    assert model.evaluate(data)["exact_match"] == 1.0 and model.model.config["max_seq_len"] == 4
+    assert model.inputs.what_was_cut() == ["12 of 12 texts were cut to 6 tokens (--max-len)"]
 
 
 @pytest.mark.parametrize("most, scored", [(2, [0, 3]), (4, [0, 2, 4]), (5, [0, 1, 2, 3, 4]), (500, [0, 1, 2, 3, 4])])

@@ -47,7 +47,13 @@ def _add_arguments(parser, task):
     text.add_argument("--vocab-size", type=count, metavar="V", help="how many tokens (bpe: 8000, else all)")
     text.add_argument("--max-len", type=count, metavar="T", help=(
         "longer sentences are read in pieces of so many tokens" if task == "tag" else
-        "longer texts are cut to so many tokens"))
+        "longer texts are cut to so many tokens" if task == "classify" else
+        "longer sources, and targets without --max-target-len, are cut to so many tokens"))
+    if task == "seq2seq":
+        text.add_argument("--max-target-len", type=count, metavar="T",
+                          help="longer targets are cut to so many tokens, and none longer is written (--max-len)")
+        text.add_argument("--truncate", choices=["end", "start"],
+                          help="what of a longer source goes; bAbI's question is at the end, so cut its start")
     if task != "seq2seq":
         text.add_argument("--no-features", dest="features", action="store_false",
                           help="tokens alone, without their affixes, shape and neighbours")

@@ -59,9 +59,9 @@ class Task(supervised.EncoderTask):
         trained = TrainedClassifier(None, tokenizer, about["labels"], settings["max_len"])
         inputs = trained.inputs
         examples = [inputs.of_text(record.text) for record in records]
-        self.remarks = inputs.what_was_cut("training ")
+        self.remarks = inputs.what_was_cut("training texts")
         self.dev, self.dev_inputs = dev, [inputs.of_text(record.text) for record in dev or []]
-        self.remarks += inputs.what_was_cut("dev ")
+        self.remarks += inputs.what_was_cut("dev texts")
         self.labels = np.array([about["labels"].index(record.label) for record in records])
         super().__init__(trained, examples, settings, len(dev or []), rng)
 

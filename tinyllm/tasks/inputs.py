@@ -19,10 +19,15 @@ class Input(NamedTuple):
 
 
 class Inputs:
-    """Texts as a tokenizer reads them, cut to max_len tokens: it counts how many were longer."""
+    """Texts as a tokenizer reads them, cut to max_len tokens: it counts how many were longer.
 
-    def __init__(self, tokenizer, max_len):
-        self.tokenizer, self.max_len, self._read, self._cut = tokenizer, max_len, 0, 0
+    truncate  what of a longer one goes, its "end" or its "start"
+    option    what one types to have more
+    """
+
+    def __init__(self, tokenizer, max_len, truncate="end", option="--max-len"):
+        self.tokenizer, self.max_len, self.option, self._read, self._cut = tokenizer, max_len, option, 0, 0
+        self._kept = slice(max_len) if truncate == "end" else slice(-max_len, None)
 
     def of_text(self, text):
         """The Input of one text."""
@@ -38,17 +43,17 @@ class Inputs:
         self._read += 1
         if len(ids) > self.max_len:
             self._cut += 1
-            ids, features = ids[:self.max_len], None if features is None else features[:self.max_len]
+            ids, features = ids[self._kept], None if features is None else features[self._kept]
         return Input(ids, features)
 
-    def what_was_cut(self, which=""):
+    def what_was_cut(self, texts="texts"):
         """A sentence about texts that were too long since this was asked last, in a list, or an empty list.
 
-        which  of what they are: "training ", "dev "
+        texts  what the sentence calls them
         """
         read, cut = self._read, self._cut
         self._read = self._cut = 0
-        return [f"{cut} of {read} {which}texts were cut to {self.max_len} tokens (--max-len)"] if cut else []
+        return [f"{cut} of {read} {texts} were cut to {self.max_len} tokens ({self.option})"] if cut else []
 
     @staticmethod
     def slots(inputs):

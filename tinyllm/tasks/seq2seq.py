@@ -58,7 +58,12 @@ def model_config(settings, tokenizer, about):
         "embed_dim", "hidden_dim", "num_layers", "num_attention_layers", "num_heads", "cell", "dropout")}}
     return {"encoder": {**sizes, "bidirectional": True, "num_features": 0},
             "decoder": {**sizes, "memory_dim": settings["hidden_dim"], "tie_weights": settings["tie_weights"]},
-            "max_seq_len": settings["max_len"], "share_embeddings": True}
+            "max_seq_len": _longest_target(settings) + 1, "share_embeddings": True}
+
+
+def _longest_target(settings):
+    """In tokens, EOS not counted."""
+    return settings["max_target_len"] or settings["max_len"]
 
 
 def make_model(config, rng):
@@ -74,15 +79,15 @@ class Task(supervised.SupervisedTask):
     """The model's batches, loss and evaluation."""
 
     def __init__(self, tokenizer, records, dev, settings, about, rng):
-        trained = TrainedSeq2Seq(None, tokenizer, settings["max_len"])
-        inputs = trained.inputs
-        self.sources = [inputs.of_text(record.source) for record in records]
-        self.targets = [inputs.of_text(record.targets[0]) for record in records]
-        self.remarks = inputs.what_was_cut("training ")
+        trained = TrainedSeq2Seq(None, tokenizer, settings["max_len"], settings["truncate"])
+        sources, targets = trained.inputs, Inputs(tokenizer, _longest_target(settings), option="--max-target-len")
+        self.sources = [sources.of_text(record.source) for record in records]
+        self.targets = [targets.of_text(record.targets[0]) for record in records]
+        self.remarks = sources.what_was_cut("training sources") + targets.what_was_cut("training targets")
         self.dev, self.dev_pairs = dev, []
         if dev is not None:
-            self.dev_pairs = [(inputs.of_text(record.source), inputs.of_text(record.targets[0])) for record in dev]
-            self.remarks += inputs.what_was_cut("dev ")
+            self.dev_pairs = [(sources.of_text(record.source), targets.of_text(record.targets[0])) for record in dev]
+            self.remarks += sources.what_was_cut("dev sources") + targets.what_was_cut("dev targets")
             self.decoded = dev[::-(-len(dev) // DECODED)]  # all along: the first ones may be of one file alone
             self.remarks.append(f"scores on dev while it trains: {len(self.decoded)} of {len(dev)} records, greedily")
         lengths = [(len(source.ids), len(target.ids)) for source, target in zip(self.sources, self.targets)]
@@ -128,7 +133,7 @@ def load(run):
     Raises RunFolderError for files that do not describe one.
     """
     model, _, tokenizer, max_len = stored.trained(run, make_model)
-    return TrainedSeq2Seq(model, tokenizer, max_len, run.config)
+    return TrainedSeq2Seq(model, tokenizer, max_len, run.config["training"].get("truncate", "end"), run.config)
 
 
 class TrainedSeq2Seq:
@@ -136,9 +141,9 @@ class TrainedSeq2Seq:
 
     task = "seq2seq"
 
-    def __init__(self, model, tokenizer, max_len, config=None):
+    def __init__(self, model, tokenizer, max_len, truncate="end", config=None):
         self.model, self.tokenizer, self.config = model, tokenizer, config
-        self.inputs = Inputs(tokenizer, max_len)
+        self.inputs = Inputs(tokenizer, max_len, truncate)
 
     def predict(self, texts, beam=BEAM, length_penalty=1.0):
         """What the model makes of each text; "" for one that is empty.  beam, length_penalty: Seq2Seq.translate's."""

@@ -36,8 +36,9 @@ OF_TEXTS = {"format": None, "fields": None, "label_smoothing": 0.1}  # not of ta
 FINETUNE = {
     "classify": {**SUPERVISED, **OF_TEXTS, "tokenizer": "token", "features": True, "word_dropout": 0.1},
     "tag": {**SUPERVISED, "tokenizer": "token", "features": True, "word_dropout": 0.1, "crf": True},
-    "seq2seq": {**SUPERVISED, **OF_TEXTS, "tokenizer": "bpe", "max_len": 100, "embed_dim": 256, "hidden_dim": 512,
-                "num_heads": 8, "batch_size": 64, "tie_weights": True, "teacher_forcing_ratio": 1.0},
+    "seq2seq": {**SUPERVISED, **OF_TEXTS, "tokenizer": "bpe", "max_len": 100, "max_target_len": None,
+                "truncate": "end", "embed_dim": 256, "hidden_dim": 512, "num_heads": 8, "batch_size": 64,
+                "tie_weights": True, "teacher_forcing_ratio": 1.0},
 }
 SELECT = {  # what an evaluation on dev gives; the first decides which weights are kept unless "select" names another
     "classify": ("accuracy", "macro_f1", "valid_loss"),
