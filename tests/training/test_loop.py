@@ -137,10 +137,12 @@ def test_average(tmp_path):
 
 
 def test_evaluation_is_planned_by_work(tmp_path):
-    """60 targets against 3 x 12 x 5 %: every 34 steps."""
-    task = Task()
-    start(tmp_path / "run", task, steps=100, evaluate_every=None)
-    assert [record["step"] for record in RunFolder.open(tmp_path / "run").read_log()] == [34, 68, 100]
+    """60 targets against 3 x 12 x 5 %: every 34 steps, however small the first batch is."""
+    for first, expected in [(12, [34, 68, 100]), (1, [35, 69, 100])]:
+        task, counts = Task(), [first]
+        task.targets_in = lambda batch: counts.pop() if counts else 12
+        start(tmp_path / str(first), task, steps=100, evaluate_every=None)
+        assert [record["step"] for record in RunFolder.open(tmp_path / str(first)).read_log()] == expected
 
 
 @pytest.mark.parametrize("valid_targets", [0, 1])

@@ -15,7 +15,7 @@ from tinyllm.training.options import BUDGETS
 from tinyllm.training.run_folder import TRAINER, RunFolderError
 
 NUMBER = int | float
-COUNTERS = {"step": int, "steps_apart": int, "loss_sum": NUMBER, "loss_count": int, "train_loss": NUMBER | None,
+COUNTERS = {"step": int, "targets": int, "loss_sum": NUMBER, "loss_count": int, "train_loss": NUMBER | None,
             "best": dict | None, "since_best": int, "evaluated_at": int | None}
 META = {**COUNTERS, "seconds": NUMBER, "rng": dict, "batches": dict, "options": dict}
 GROUPS = ("weights", "average", "optimizer", "carried")

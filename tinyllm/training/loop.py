@@ -112,7 +112,8 @@ class _Trainer:
         self.train_loss = None  # the mean up to the last evaluation
         self.best = None  # the fields of the best evaluation
         self.since_best = 0  # evaluations
-        self.evaluated_at = self.saved_step = self.steps_apart = None
+        self.targets = 0  # learnt from since then
+        self.evaluated_at = self.saved_step = None
         self.seconds_before = 0.0  # in the parts of the run before this one
 
     # ---- how much of the budget is used
@@ -175,8 +176,6 @@ class _Trainer:
                 self._stop(self.step + 1, f"the loss is {value}: {first_bad_value(loss, self.named)}")
             loss.backward(np.asarray(count / targets, loss.dtype))  # gradient of the mean over all their targets
             mean += value * (count / targets)
-        if self.steps_apart is None:
-            self.steps_apart = self._plan_evaluations(targets)
         norm = clip_grad_norm_(self.parameters, math.inf if self.options.clip is None else self.options.clip)
         if not math.isfinite(norm):  # it left the gradients as they are
             bad = first_bad_name((name, p.grad) for name, p in self.named if p.grad is not None)
@@ -192,7 +191,7 @@ class _Trainer:
         self.step += 1
         if self.average is not None:
             self.average.move(self.step)
-        self.loss_sum, self.loss_count = self.loss_sum + mean, self.loss_count + 1
+        self.loss_sum, self.loss_count, self.targets = self.loss_sum + mean, self.loss_count + 1, self.targets + targets
         now = time.monotonic()
         self.progress.step(self.step, self.total, used=self.used(), loss=mean, targets=targets,
                            step_seconds=now - began, seconds=self.seconds())
@@ -206,20 +205,14 @@ class _Trainer:
     def evaluation_is_due(self):
         if self.step in (0, self.evaluated_at) or self.finished():
             return False  # at the end train() evaluates
-        apart = self.options.evaluate_every
-        if apart is None and self.total is not None:
-            apart = max(self.steps_apart, math.ceil(self.total / EVALUATIONS))
-        if apart is not None:
-            return self.step % apart == 0
+        if self.options.evaluate_every is not None:
+            return self.step % self.options.evaluate_every == 0
+        if self.total is not None:  # by the work, so that the log is the same every time
+            # for each target training takes three products (forward, two backward) where evaluation takes one
+            worked = 3 * self.targets * EVALUATION_SHARE >= self.task.valid_targets
+            return worked and self.step - (self.evaluated_at or 0) >= self.total / EVALUATIONS
         pause = max(self.evaluation_seconds / EVALUATION_SHARE, 60 * self.options.minutes / EVALUATIONS)
         return time.monotonic() - self.evaluation_ended >= pause
-
-    def _plan_evaluations(self, targets):
-        """How many steps lie between evaluations: by the work, so that the log is the same every time.
-
-        For each target training takes three products (forward, two backward) where evaluation takes one.
-        """
-        return max(1, math.ceil(self.task.valid_targets / (3 * targets * EVALUATION_SHARE)))
 
     def evaluate(self):
         """Score, write a line of the log, save the weights if they are the best so far.
@@ -238,7 +231,7 @@ class _Trainer:
             better = not (fields and self.best) or self.task.criterion(fields) < self.task.criterion(self.best)
             model = self._weights() if better else None
         self.best, self.since_best = (fields, 0) if better else (self.best, self.since_best + 1)
-        self.loss_sum, self.loss_count, self.evaluated_at = 0.0, 0, self.step
+        self.loss_sum, self.loss_count, self.targets, self.evaluated_at = 0.0, 0, 0, self.step
         record = {"step": self.step, "epoch": self._epochs(), "seconds": round(self.seconds(), 3),
                   "lr": self.optimizer.param_groups[0]["lr"], "train_loss": self.train_loss, **fields}
         self.run.log(record)
