@@ -171,6 +171,14 @@ def test_chinese_works_throughout(tmp_path):
         assert len(model.generate("床前", max_tokens=12)) > 0
 
 
+def test_one_file_instead_of_a_list(tmp_path):
+    (tmp_path / "book.txt").write_text(TEXT)
+    for name, file in [("a", str(tmp_path / "book.txt")), ("b", tmp_path / "book.txt")]:
+        given = {**settings_of(parser().parse_args(["pretrain", "--out", "-", *SMALL, "--steps", "1"])), "files": file}
+        lm.pretrain(tmp_path / name, given, progress=Progress(quiet=True))
+        assert tinyllm.load(tmp_path / name).config["training"]["files"] == [str(tmp_path / "book.txt")]
+
+
 def test_a_setting_that_is_not_one_of_a_few(tmp_path):
     for given, message in [({"tokenizer": "words"}, "tokenizer must be one of char, word, bpe, got 'words'"),
                            ({"cell": None}, "cell must be one of gru, lstm, rnn, got None")]:

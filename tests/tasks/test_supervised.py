@@ -1,6 +1,7 @@
 """Learning from labels: each task learns, is loaded again, goes on to the bit, and starts from a language model."""
 import json
 import signal
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -353,6 +354,24 @@ def test_sub_words_of_little_text(tmp_path, task):
     assert 260 < tinyllm.load(tmp_path / "run").tokenizer.vocab_size < 8000
     with pytest.raises(ValueError, match="vocab_size must be 260"):
         train(task, tmp_path / "more", "--train", data, "--tokenizer", "bpe", "--vocab-size", 8000)
+
+
+@pytest.mark.parametrize("kind", [str, Path, lambda path: [str(path)], lambda path: (path,)],
+                         ids=["str", "Path", "list", "tuple"])
+def test_one_file_or_several(tmp_path, kind):
+    """From Python; the run knows where they are."""
+    data = files(tmp_path)["classify"]
+    given = settings("classify", "--steps", 1) | {"train": kind(data), "dev": kind(data)}
+    supervised.finetune("classify", tmp_path / "run", given, progress=supervised_progress()(quiet=True))
+    training = RunFolder.open(tmp_path / "run").config["training"]
+    assert training["train"] == training["dev"] == [str(data)]
+    train("classify", tmp_path / "run", "--steps", 2, resume=True)
+
+
+def test_no_file_to_learn_from(tmp_path):
+    for given in ({}, {"train": None, "dev": None}, {"train": []}, {"train": ""}):
+        with pytest.raises(ValueError, match="files must be at least one, got none"):
+            supervised.finetune("classify", tmp_path / "run", given)
 
 
 def test_other_data_are_refused_when_going_on(tmp_path):

@@ -2,6 +2,8 @@
 
 The meaning of each is what `tinyllm pretrain --help` and `tinyllm finetune TASK --help` say.
 """
+from tinyllm.data.readers import file_list
+
 BUDGETS = ("steps", "epochs", "minutes")
 CELLS = ("gru", "lstm", "rnn")
 ERRORS = ("strict", "replace")
@@ -49,7 +51,8 @@ MINUTES = {"lm": 10.0, "classify": 5.0, "tag": 10.0, "seq2seq": 20.0}  # the bud
 
 
 def complete(verb, table, task, settings):
-    """All of the table, with these settings instead of its defaults; a budget where none is given.
+    """All of the table, with these settings instead of its defaults; lists of files where one is given; a budget where
+    none is.
 
     Raises ValueError for a name that is not among them, and for a value that is not one of a few.
     """
@@ -59,6 +62,9 @@ def complete(verb, table, task, settings):
     for name, choices in (("tokenizer", TOKENIZERS[task]), ("cell", CELLS), ("errors", ERRORS)):
         if settings[name] not in choices:
             raise ValueError(f"{verb}: {name} must be one of {', '.join(choices)}, got {settings[name]!r}")
+    for name in ("files", "train", "dev"):
+        if name in settings:
+            settings[name] = file_list(verb, settings[name]) if settings[name] else []
     if all(settings[name] is None for name in BUDGETS):
         settings["minutes"] = MINUTES[task]
     return settings
