@@ -479,6 +479,17 @@ def test_how_translations_are_searched_for(trained, monkeypatch, capsys, verb, a
     assert set(searched) == {expected}
 
 
+def test_a_text_is_no_list_of_texts(trained):
+    """Its characters would be predicted one by one."""
+    models = [tinyllm.load(task) for task in TASKS]
+    for predict in [*(model.predict for model in models), *(model.predictions for model in models),
+                    models[0].probabilities]:
+        with pytest.raises(TypeError, match="predict: texts must be a list, got str"):
+            predict("fine")
+        with pytest.raises(TypeError, match=r"predict: texts\[1\] must be a string, got int"):
+            predict(["fine", 1])
+
+
 def test_options_of_another_task_are_wrong_usage(trained, capsys):
     for arguments, message in [
             (["predict", "tag", "in.txt", "--beam", "2"], "--beam is for seq2seq, tag is a run of tag"),

@@ -4,6 +4,7 @@ import numpy as np
 from tinyllm.autograd import no_grad
 from tinyllm.data.labelled import read_labelled
 from tinyllm.metrics.accuracy import accuracy
+from tinyllm.metrics.corpus import check_strings
 from tinyllm.models import Classifier
 from tinyllm.tasks import stored, supervised, vocabularies
 from tinyllm.tasks.inputs import Inputs, in_batches
@@ -101,6 +102,7 @@ class TrainedClassifier:
 
     def probabilities(self, texts):
         """An array (N, C), C labels in the order of .labels; texts none of which is empty."""
+        check_strings("predict", "texts", texts)
         inputs = [self.inputs.of_text(text) for text in texts]
         if empty := [text for text, each in zip(texts, inputs) if not len(each.ids)]:
             raise ValueError(f"predict: a text must have at least one token, got {empty[0]!r}")
@@ -121,6 +123,7 @@ class TrainedClassifier:
 
     def predictions(self, texts):
         """For each text a dict: text, label, probabilities (label -> 0..1); label "" for a text without a token."""
+        check_strings("predict", "texts", texts)
         real = [i for i, text in enumerate(texts) if text.strip()]
         result = [{"text": text, "label": "", "probabilities": {}} for text in texts]
         if real:

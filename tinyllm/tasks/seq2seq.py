@@ -6,6 +6,7 @@ from tinyllm.autograd import no_grad
 from tinyllm.data.pairs import read_pairs
 from tinyllm.metrics.bleu import bleu
 from tinyllm.metrics.chrf import chrf
+from tinyllm.metrics.corpus import check_strings
 from tinyllm.metrics.exact_match import exact_match
 from tinyllm.metrics.rouge import rouge
 from tinyllm.models import Seq2Seq
@@ -147,6 +148,7 @@ class TrainedSeq2Seq:
 
     def predict(self, texts, beam=BEAM, length_penalty=1.0):
         """What the model makes of each text; "" for one that is empty.  beam, length_penalty: Seq2Seq.translate's."""
+        check_strings("predict", "texts", texts)
         inputs = [self.inputs.of_text(text.strip()) for text in texts]
         result = [""] * len(texts)
         real = [i for i, each in enumerate(inputs) if len(each.ids)]

@@ -3,6 +3,7 @@ import numpy as np
 
 from tinyllm.autograd import no_grad
 from tinyllm.data.labelled import read_tagged
+from tinyllm.metrics.corpus import check_strings
 from tinyllm.metrics.entity_f1 import bio_constraints, entity_f1
 from tinyllm.models import Tagger
 from tinyllm.tasks import stored, supervised, vocabularies
@@ -146,6 +147,7 @@ class TrainedTagger:
 
     def predictions(self, texts, pretokenized=False, probabilities=False):
         """For each text a dict: tokens, tags; with probabilities those of the tags too, each whatever the others are."""
+        check_strings("predict", "texts", texts)
         split = [[token for token in text.split(" ") if token] if pretokenized else
                  [token for token in self.tokenizer.split(text) if not token.isspace()] for text in texts]
         real = [i for i, sentence in enumerate(split) if sentence]
