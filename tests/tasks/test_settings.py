@@ -1,0 +1,70 @@
+"""What a training is asked for has its effect on the loss, on nothing that is scored, and on the right parameters."""
+import importlib
+
+import numpy as np
+import pytest
+
+from tests.tasks.supervised import DATA, files, pretrained, settings, train
+from tinyllm.tasks.settings import FINETUNE
+from tinyllm.training import loop
+from tinyllm.training.run_folder import RunFolder
+
+OFF = {"dropout": 0.0, "word_dropout": 0.0, "label_smoothing": 0.0, "teacher_forcing_ratio": 1.0}
+ON = {"dropout": 0.5, "word_dropout": 0.5, "label_smoothing": 0.3, "teacher_forcing_ratio": 0.0}
+EFFECTS = [(task, name) for task in DATA for name in OFF if name in FINETUNE[task]]
+
+
+def made(folder, task, **changed):
+    """A task with its model, as finetune makes it; the same weights whatever is changed."""
+    module, data = importlib.import_module(f"tinyllm.tasks.{task}"), files(folder)[task]
+    chosen = {**FINETUNE[task], **settings(task, "--train", data, "--dev", data)}
+    chosen |= {name: value for name, value in {**OFF, **changed}.items() if name in chosen}
+    records = module.read([data], chosen)
+    tokenizer, about = module.make_tokenizer(records, chosen, None), module.describe(records)
+    result = module.Task(tokenizer, records, records, chosen, about, np.random.default_rng(0))
+    result.start(module.make_model(module.model_config(chosen, tokenizer, about), np.random.default_rng(1)))
+    return result
+
+
+def loss(task):
+    return task.loss(np.arange(8), np.random.default_rng(0)).item()
+
+
+def test_every_setting_is_looked_at():
+    assert {("classify", "label_smoothing"), ("seq2seq", "teacher_forcing_ratio")} < set(EFFECTS)
+    assert len(EFFECTS) == 3 + 2 + 4
+
+
+@pytest.mark.parametrize("task, name", EFFECTS)
+def test_training_minds_its_settings(tmp_path, task, name):
+    plain = loss(made(tmp_path, task))
+    assert plain == loss(made(tmp_path, task)) != loss(made(tmp_path, task, **{name: ON[name]}))
+
+
+@pytest.mark.parametrize("task", DATA)
+def test_what_is_scored_is_the_model_alone(tmp_path, task):
+    """Neither chance nor what makes training harder has a part in it."""
+    trained = made(tmp_path, task, **ON)
+    scores = trained.evaluate()
+    assert scores == trained.evaluate() == made(tmp_path, task).evaluate() and scores["valid_loss"] > 0
+
+
+@pytest.mark.parametrize("task", DATA)
+def test_who_decays_and_who_learns_more_slowly(tmp_path, monkeypatch, task):
+    """Matrices decay, biases and gains do not; from_lr is of the rate of what was taken over alone."""
+    start, data, seen = pretrained(tmp_path, text=DATA[task] * 6), files(tmp_path)[task], []
+
+    def stopped(task, optimizer, *rest, **options):
+        seen.append((dict(task.named_parameters()), optimizer.param_groups))
+        return {}
+    monkeypatch.setattr(loop, "train", stopped)
+    train(task, tmp_path / "run", "--train", data, "--from", start, "--lr", 0.01, "--from-lr", 0.1,
+          "--weight-decay", 0.3)
+    (named, groups), taken = seen[0], RunFolder.open(tmp_path / "run").config["taken"]
+    of_id = {id(parameter): (group["lr"], group["weight_decay"]) for group in groups for parameter in group["params"]}
+    vectors = [name for name in named if "bias" in name or "norm" in name or name in ("start", "end")]
+    assert 0 < len(set(taken) & set(vectors)) < len(taken) < len(named) and set(vectors) - set(taken)
+    for name, parameter in named.items():
+        rate, decay = of_id[id(parameter)]
+        assert rate == pytest.approx(0.001 if name in taken else 0.01), name
+        assert decay == (0.0 if name in vectors else 0.3), name
