@@ -1,8 +1,9 @@
 import gzip
+import io
 
 import pytest
 
-from tinyllm.data.readers import file_list, read_lines, read_record_lines, read_text
+from tinyllm.data.readers import arriving_lines, file_list, read_lines, read_record_lines, read_text
 
 
 def test_reads_plain_and_gzip(tmp_path):
@@ -31,6 +32,34 @@ def test_a_byte_order_mark_is_no_text_where_the_file_begins(tmp_path):
 def test_lines_end_with_lf_or_cr_lf(tmp_path, text, lines):
     (tmp_path / "a.txt").write_bytes(text.encode())
     assert read_lines(tmp_path / "a.txt") == lines
+
+
+class Pipe:
+    """What a stream gives: each of these pieces when it is asked, and then nothing."""
+
+    def __init__(self, *pieces):
+        self.pieces = [*pieces]
+
+    def read1(self, size):
+        return self.pieces.pop(0) if self.pieces else b""
+
+
+def test_lines_that_arrive():
+    """As soon as they are whole; the last one may lack its end."""
+    assert list(arriving_lines(Pipe(b"\xef\xbb\xbfa\r\n\nb\xc3", b"\xa9c\nd", b"e", b"\n", b"f"), "x")) == [
+        ["a", ""], ["b\u00e9c"], ["de"], ["f"]]
+    assert list(arriving_lines(Pipe(), "x")) == [] and list(arriving_lines(Pipe(b"\n"), "x")) == [[""]]
+    lines = "".join(f"{i}\u2028\n" for i in range(30_000)).encode()
+    arrived = list(arriving_lines(io.BytesIO(lines), "x"))
+    assert sum(arrived, []) == [f"{i}\u2028" for i in range(30_000)] and len(arrived) < 10
+
+
+def test_a_bad_byte_that_arrives():
+    lines = arriving_lines(Pipe(b"a\n", b"b\nab\xff\n"), "x")
+    assert next(lines) == ["a"]
+    with pytest.raises(ValueError, match=r"^x:3: not UTF-8 at byte 2 \(0xff\); --errors replace goes on"):
+        next(lines)
+    assert list(arriving_lines(Pipe(b"ab\xff\n"), "x", "replace")) == [["ab\ufffd"]]
 
 
 def test_lines_of_records(tmp_path):

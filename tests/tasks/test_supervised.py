@@ -1,6 +1,8 @@
 """Learning from labels: each task learns, is loaded again, goes on to the bit, and starts from a language model."""
+import io
 import json
 import signal
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -477,6 +479,26 @@ def test_how_translations_are_searched_for(trained, monkeypatch, capsys, verb, a
     monkeypatch.setattr(Seq2Seq, "translate", recorded)
     assert main([verb, "seq2seq", "seq2seq.tsv", *arguments]) == 0
     assert set(searched) == {expected}
+
+
+def test_what_comes_through_a_pipe(trained, capsys, monkeypatch):
+    """Many lines at once, answered in order as those of a file; a bad byte is named as there."""
+    def piped(data, *arguments):
+        capsys.readouterr()
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
+        return main(["predict", "classify", *arguments]), *capsys.readouterr()
+    lines = "".join(f"the {['red', 'blue'][i % 2]} one, number {i}\n" for i in range(200)) + "\nlast"
+    (trained / "in.txt").write_text(lines)
+    calls, batches = [], tinyllm.load("classify").__class__._probabilities
+    monkeypatch.setattr("tinyllm.tasks.classify.TrainedClassifier._probabilities",
+                        lambda self, inputs: calls.append(len(inputs)) or batches(self, inputs))
+    code, out, err = piped(lines.encode())
+    assert code == 0 and err == "" and out.count("\n") == 202 and calls == [200, 1]
+    capsys.readouterr()
+    assert main(["predict", "classify", "in.txt"]) == 0 and capsys.readouterr().out == out
+    assert piped(b"fine\nab\xff\n") == (1, "", "tinyllm: stdin:2: not UTF-8 at byte 2 (0xff); --errors replace goes on "
+                                               "with U+FFFD in its place\n")
+    assert piped(b"fine\nab\xff\n", "--errors", "replace")[0] == 0
 
 
 def test_a_text_is_no_list_of_texts(trained):

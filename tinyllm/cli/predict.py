@@ -10,7 +10,7 @@ LINES = 1024  # of a file that are predicted at once
 def add_arguments(parser):
     parser.add_argument("run_folder", metavar="RUN", help="the run folder of a classifier, tagger or seq2seq model")
     parser.add_argument("file", nargs="?", default="-", metavar="FILE",
-                        help="one input a line; -: what is typed, answered line by line")
+                        help="one input a line; -: what is typed, answered line by line, or comes through a pipe")
     parser.add_argument("--pretokenized", action="store_true", default=None,
                         help="tag: the tokens are already separated by single spaces")
     add_search(parser)
@@ -20,15 +20,14 @@ def add_arguments(parser):
 
 
 def _lines(args):
-    """Lists of lines: one at a time of what is typed, many at a time of a file."""
+    """Lists of lines: one at a time of what is typed, many at a time of a file or a pipe."""
+    from tinyllm.data.readers import arriving_lines, read_lines
     if args.file != "-":
-        from tinyllm.data.readers import read_lines
         lines = read_lines(args.file, args.errors)
         for begin in range(0, len(lines), LINES):
             yield lines[begin:begin + LINES]
     else:
-        for line in sys.stdin:
-            yield [line.rstrip("\r\n")]
+        yield from arriving_lines(sys.stdin.buffer, "stdin", args.errors)
 
 
 def run(args):

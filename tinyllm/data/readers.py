@@ -4,6 +4,8 @@ import os
 import zlib
 from pathlib import Path
 
+ARRIVING = 1 << 16  # bytes that are taken from a stream at once: what a pipe holds
+
 
 def read_text(path, errors="strict"):
     """The text of one file, line ends as they are; a byte-order mark at its start is no part of it.
@@ -19,15 +21,37 @@ def read_text(path, errors="strict"):
             data = gzip.decompress(data)
         except (OSError, EOFError, zlib.error) as error:
             raise ValueError(f"{path}: not a whole gzip file ({error})") from None
-    try:
-        text = data.decode("utf-8", errors).removeprefix("\ufeff")
-    except UnicodeDecodeError as error:
-        raise ValueError(
-            f"{path}: not UTF-8 at byte {error.start} (0x{data[error.start]:02x}); "
-            "--errors replace goes on with U+FFFD in its place") from None
+    text = _decoded(data, path, errors).removeprefix("\ufeff")
     if not text:
         raise ValueError(f"{path}: the file is empty")
     return text
+
+
+def _decoded(data, where, errors):
+    try:
+        return data.decode("utf-8", errors)
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"{where}: not UTF-8 at byte {error.start} (0x{data[error.start]:02x}); "
+            "--errors replace goes on with U+FFFD in its place") from None
+
+
+def arriving_lines(stream, name, errors="strict"):
+    """Lists of the lines of a binary stream, without their ends: those that are there, one of what a person types and
+    many of a pipe that is full.  errors and Raises as read_text, but that nothing at all is no error; the place is
+    "name:line" and a byte of that line."""
+    number, rest, ended = 0, b"", False
+    while not ended:
+        block = stream.read1(ARRIVING)
+        ended = not block
+        *lines, rest = (rest + block).split(b"\n")
+        lines += [rest] if ended and rest else []
+        texts = [_decoded(line, f"{name}:{i}", errors).removesuffix("\r") for i, line in enumerate(lines, number + 1)]
+        if texts and not number:
+            texts[0] = texts[0].removeprefix("\ufeff")
+        number += len(lines)
+        if texts:
+            yield texts
 
 
 def read_lines(path, errors="strict"):
