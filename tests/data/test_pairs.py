@@ -47,6 +47,17 @@ def test_source_tab_target(write, end):
     assert plain(read_pairs(path, columns=(2, 1))) == [("A B", ("a b",)), ("C", ("c",))]
 
 
+def test_white_space_around_a_text_is_no_part_of_it(write):
+    """In every format; inside it is."""
+    texts = [("a  b", ("A", "AA")), ("c", ("C", "CC"))]
+    tsv, csv, jsonl = write(a_tsv=" a  b\tA \t AA\nc \t\u3000C\tCC\n", a_csv='x,y,z\n"\na  b", A,AA \nc,C ,CC\n',
+                            a_jsonl='{"x": "a  b\\n", "y": "A", "z": " AA"}\n{"x": "c", "y": "C", "z": "CC"}\n')
+    assert plain(read_pairs(tsv)) == texts
+    for path in (csv, jsonl):
+        assert plain(read_pairs(path, fields=("x", "y", "z"))) == texts
+    assert plain(read_pairs(write(b_en=" a  b\nc ", b_de="A \n C"))) == [("a  b", ("A",)), ("c", ("C",))]
+
+
 def test_tables_follow_each_other(write):
     """Two of them too: each has a TAB in its first line."""
     files = write(a_tsv="a\tA\n", b_tsv_gz="b\tB\nc\tC\tCC")

@@ -58,6 +58,7 @@ def test_what_the_loaded_ones_predict(tmp_path):
     output, source, weights = translator.attention("two six", "six two")
     assert output[-1] == "</s>" and len(source) == 2 and weights.shape == (3, 2)
     np.testing.assert_allclose(weights.sum(axis=1), 1, atol=1e-6)
+    np.testing.assert_array_equal(translator.attention(" two six ", "six two ")[2], weights)
 
 
 @pytest.mark.parametrize("task", TASKS)

@@ -18,7 +18,10 @@ FORMATS = ("tsv", "lines", "csv", "jsonl", "babi")
 
 
 class Pair(NamedTuple):
-    """targets is a tuple of at least one.  where  "file:line", of the source where there are two files."""
+    """targets is a tuple of at least one, no text with white space around it.
+
+    where  "file:line", of the source where there are two files
+    """
 
     source: str
     targets: tuple
@@ -47,8 +50,7 @@ def read_pairs(files, format=None, fields=None, columns=None, errors="strict"):
         formats = ["lines", "lines"]
     if "lines" in formats:
         check_picks(files[0], "lines", fields, columns)
-        return [Pair(source, (target,), f"{files[0]}:{line}")
-                for line, source, target in _aligned_rows(files, lines)]
+        return [_pair(f"{files[0]}:{line}", *texts) for line, *texts in _aligned_rows(files, lines)]
     pairs = []
     for path, own, kind in zip(files, lines, formats):
         if kind == "babi":
@@ -56,8 +58,13 @@ def read_pairs(files, format=None, fields=None, columns=None, errors="strict"):
             rows = checked_rows(path, babi_rows(path, own), NAMES)
         else:
             rows = table_rows(path, own, kind or "tsv", NAMES, fields, columns, further=True)
-        pairs += [Pair(source, tuple(targets), f"{path}:{line}") for line, (source, *targets) in rows]
+        pairs += [_pair(f"{path}:{line}", *texts) for line, texts in rows]
     return pairs
+
+
+def _pair(where, source, *targets):
+    """The texts without white space around them: a model would take that for words, and predict gives none."""
+    return Pair(source.strip(), tuple(target.strip() for target in targets), where)
 
 
 def _by_content(lines):

@@ -188,7 +188,7 @@ class TrainedSeq2Seq:
     def attention(self, source, output):
         """The weights of the last cross-attention, mean of its heads: tokens of the output and </s>, tokens of the
         source, and an array (T, S), for a picture."""
-        read, written = self.inputs.of_text(source), self.inputs.of_text(output)
+        read, written = self.inputs.of_text(source.strip()), self.inputs.of_text(output.strip())
         weights = self.model.attention(read.ids[None], None, written.ids[None], None)[0].mean(axis=0)
         texts = [[self.tokenizer.decode([i]) for i in ids] for ids in (np.append(written.ids, EOS), read.ids)]
         texts[0][-1] = "</s>"
