@@ -193,6 +193,8 @@ def test_tags_are_read_if_they_are_bio(tmp_path_factory, tags):
     ("a\t\n", r"a.bio:1: expected token TAB tag, got 'a\\t'"),
     ("\t\n", r"a.bio:1: expected token TAB tag, got '\\t'"),
     ("a\tNN\tO\n", r"a.bio:1: expected token TAB tag, got 'a\\tNN\\tO'"),
+    ("a\tO\nNew York\tB-LOC\n", "a.bio:2: the token must have no space or line break in it, got 'New York'"),
+    ("a\tO\nb\rc\tO\n", r"a.bio:2: the token must have no space or line break in it, got 'b\\rc'"),
     ("a\tO\n\nb\tO\nc\tPER\n", "a.bio:4: the tag must be O, B-type or I-type, got 'PER'"),
     ("a\tB-PER\nb\tI-LOC\n", "a.bio:2: the tag I-LOC must come after B-LOC or I-LOC, got it after B-PER"),
     ("a\tB-PER\n\nb\tI-PER\n", "a.bio:3: the tag I-PER must come .* got it at the beginning of a sentence"),

@@ -197,6 +197,16 @@ def test_what_was_taken_over_may_learn_more_slowly(tmp_path):
     np.testing.assert_array_equal(run.load_model()["encoder.embedding.weight"], original["embedding.weight"])
 
 
+@pytest.mark.parametrize("option, value, own", [("--hidden-dim", 12, 16), ("--cell", "lstm", "gru"),
+                                                ("--num-layers", 2, 1)])
+def test_a_run_of_reversed_text_of_another_size(tmp_path, option, value, own):
+    forward, backward = pretrained(tmp_path), pretrained(tmp_path, "--reverse", option, value)
+    setting = option[2:].replace("-", "_")
+    with pytest.raises(ValueError, match=f"^{backward}: {setting} must be {own!r} as in {forward}, got {value!r}$"):
+        train("tag", tmp_path / "run", "--train", files(tmp_path)["tag"], "--from", forward,
+              "--from-reversed", backward)
+
+
 def test_a_start_that_does_not_fit(tmp_path):
     data = files(tmp_path)
     train("classify", tmp_path / "other", "--train", data["classify"], "--steps", 1)
@@ -241,7 +251,8 @@ def test_a_start_with_another_tokenizer(tmp_path):
 @pytest.mark.parametrize("task, bad, message", [
     ("classify", "good\tfine\nworse\tno\n", r"dev.tsv:2: the label must be one of the training data's, bad, good, got "
                                             "'worse'"),
-    ("tag", "Ann\tB-PER\n\nBob\tB-DOG\n", "dev.tsv:3: .* a tag that the training data never had: 'B-DOG'"),
+    ("tag", "Ann\tB-PER\n\nBob\tO\nRex\tB-DOG\n", "dev.tsv:4: the tag must be one of the training data's, "
+                                                  "O, B-LOC, I-LOC, B-PER, I-PER, got 'B-DOG'"),
 ])
 def test_a_label_of_dev_that_train_never_had(tmp_path, task, bad, message):
     (tmp_path / "dev.tsv").write_text(bad)

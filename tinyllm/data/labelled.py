@@ -11,6 +11,7 @@ from tinyllm.checked_json import brief
 from tinyllm.data.readers import file_list, read_record_lines
 from tinyllm.data.tables import check_choice, format_by_name, table_rows
 from tinyllm.metrics.entity_f1 import check_bio
+from tinyllm.text.tokens import is_token
 
 
 class Labelled(NamedTuple):
@@ -27,6 +28,11 @@ class Tagged(NamedTuple):
     tokens: tuple
     tags: tuple
     where: str
+
+    def where_is(self, index):
+        """ "file:line" of one of its tokens: each has a line."""
+        path, _, line = self.where.rpartition(":")
+        return f"{path}:{int(line) + index}"
 
 
 def read_labelled(files, format=None, fields=None, columns=None, errors="strict"):
@@ -98,4 +104,6 @@ def _token_and_tag(where, line, columns):
     if not token or not tag:
         hint = " (--columns picks two)" if columns is None and len(line.split()) > 2 else ""
         raise ValueError(f"{where}: expected {expected}, got {brief(line)}{hint}")
+    if not is_token(token):
+        raise ValueError(f"{where}: the token must have no space or line break in it, got {brief(token)}")
     return token, tag

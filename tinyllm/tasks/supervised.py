@@ -182,6 +182,10 @@ class Pretrained:
             config, tokenizer, self.reverse, training = stored.language_model(run_of_reversed)
             if not training.get("reverse"):
                 raise ValueError(f"{run_of_reversed}: was not pretrained on reversed text (pretrain --reverse)")
+            for size in ("cell", "embed_dim", "hidden_dim", "num_layers"):
+                if config[size] != self.config[size]:
+                    raise ValueError(f"{run_of_reversed}: {size} must be {self.config[size]!r} as in {run}, got "
+                                     f"{config[size]!r}")
             if tokenizer.to_json() != self.tokenizer.to_json():
                 raise ValueError(f"{run_of_reversed}: has another tokenizer than {run}")
             if not np.array_equal(*(arrays["embedding.weight"] for arrays in (self.weights, self.reverse))):

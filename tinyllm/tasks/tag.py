@@ -34,9 +34,10 @@ def check_dev(dev, about):
     """Raise ValueError at the first tag that the training data never had."""
     known = set(about["tags"])
     for record in dev:
-        for tag in record.tags:
+        for i, tag in enumerate(record.tags):
             if tag not in known:
-                raise ValueError(f"{record.where}: the sentence has a tag that the training data never had: {tag!r}")
+                raise ValueError(f"{record.where_is(i)}: the tag must be one of the training data's, "
+                                 f"{', '.join(about['tags'])}, got {tag!r}")
 
 
 def model_config(settings, tokenizer, about):
