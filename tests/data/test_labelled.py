@@ -68,6 +68,24 @@ def test_json_lines_by_field(write, name):
         Labelled("good", "a\tb\n\U0001f600", f"{path}:1"), Labelled("bad", "c", f"{path}:2")]
 
 
+def test_labels_that_are_no_strings_in_json(write):
+    """As the file writes them."""
+    lines = ['{"label": 1, "text": "a"}', '{"label": -20, "text": 7}', '{"label": true, "text": "c"}',
+             '{"label": false, "text": "1"}']
+    assert plain(read_labelled(write("a.jsonl", "\n".join(lines)), fields=("label", "text"))) == [
+        ("1", "a"), ("-20", "7"), ("true", "c"), ("false", "1")]
+
+
+def test_a_text_of_any_length_in_csv(write):
+    """Longer than the csv module takes by default, whose own limit stays as it was."""
+    limit, long = csv.field_size_limit(), "word " * 60_000
+    path = write("a.csv", f'label,text\ngood,"{long}"\n')
+    assert plain(read_labelled(path, fields=("label", "text"))) == [("good", long)]
+    with pytest.raises(ValueError, match="a.csv:2: not valid CSV"):
+        read_labelled(write("a.csv", 'label,text\ngood,"x"y\n'), fields=("label", "text"))
+    assert csv.field_size_limit() == limit
+
+
 def test_format_says_more_than_the_name(write):
     assert plain(read_labelled(write("a.jsonl", "good\tfine"), format="tsv")) == [("good", "fine")]
     path = write("a.txt", "a,b\ngood,fine")
@@ -121,8 +139,10 @@ def test_what_is_written_is_read(tmp_path_factory, records):
     ("a.jsonl", '{"a": "1", "b": ', {"fields": ("a", "b")}, "a.jsonl:1: not valid JSON"),
     ("a.jsonl", '["a", "b"]', {"fields": ("a", "b")}, "a.jsonl:1: must hold a JSON object, got list"),
     ("a.jsonl", "[" * 99999, {"fields": ("a", "b")}, "a.jsonl:1: JSON nested deeper"),
-    ("a.jsonl", '{"a": 1, "b": "2"}', {"fields": ("a", "b")}, "a.jsonl:1: a must be a string, got 1"),
-    ("a.jsonl", '{"a": null, "b": "2"}', {"fields": ("a", "b")}, "a must be a string, got nothing"),
+    ("a.jsonl", '{"a": 1.5, "b": "2"}', {"fields": ("a", "b")},
+     "a.jsonl:1: a must be a string, an integer, true or false, got 1.5"),
+    ("a.jsonl", '{"a": null, "b": "2"}', {"fields": ("a", "b")}, "a must be a string, .* got nothing"),
+    ("a.jsonl", '{"a": ["x"], "b": "2"}', {"fields": ("a", "b")}, r"a must be a string, .* got \['x'\]"),
     ("a.jsonl", '{"a": "x", "b": "\\ud83d"}', {"fields": ("a", "b")},
      "a.jsonl:1: b must be Unicode text, got half of a surrogate pair"),
     ("a.jsonl", '{"a": "x", "b": "y"}\n\n{"a": "x", "b": "y"}', {"fields": ("a", "b")},

@@ -5,8 +5,10 @@ that were picked from it.  Every error names file and line.  `names` says what t
 "text"), and `further` whether the last of them may come several times.
 """
 import csv
+import json
 import math
 import re
+import sys
 
 from tinyllm import checked_json
 from tinyllm.checked_json import brief
@@ -85,6 +87,7 @@ def _count(texts):
 
 def _csv_rows(path, lines, names, fields):
     reader, begin, header = csv.reader((line + "\n" for line in lines), strict=True), 1, None
+    limit = csv.field_size_limit(sys.maxsize)  # a text is as long as it is; the file is in memory already
     try:
         for row in reader:
             if header is None:
@@ -99,6 +102,8 @@ def _csv_rows(path, lines, names, fields):
             begin = reader.line_num + 1  # quoted texts may have several lines
     except csv.Error as error:
         raise ValueError(f"{path}:{begin}: not valid CSV ({error})") from None
+    finally:
+        csv.field_size_limit(limit)
 
 
 def _jsonl_rows(path, lines, names, fields):
@@ -108,10 +113,11 @@ def _jsonl_rows(path, lines, names, fields):
             raise ValueError(f"{where}: expected a JSON object, got an empty line")
         record = checked_json.parse(line.encode(), where)
         _check_fields(where, names, fields, list(record))
-        texts = [record[field] for field in fields]
+        texts = [json.dumps(value) if isinstance(value, int) else value  # true and 1 as the file writes them
+                 for value in map(record.get, fields)]
         for field, text in zip(fields, texts):
             if not isinstance(text, str):
-                raise ValueError(f"{where}: {field} must be a string, got {brief(text)}")
+                raise ValueError(f"{where}: {field} must be a string, an integer, true or false, got {brief(text)}")
             if _SURROGATE.search(text):
                 raise ValueError(f"{where}: {field} must be Unicode text, got half of a surrogate pair in it")
         yield number, texts
