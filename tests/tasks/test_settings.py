@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 
 from tests.tasks.supervised import DATA, files, pretrained, settings, train
+from tinyllm.models.encoder import Encoder
+from tinyllm.tasks.inputs import Inputs
 from tinyllm.tasks.settings import FINETUNE
 from tinyllm.training import loop
 from tinyllm.training.run_folder import RunFolder
@@ -47,6 +49,36 @@ def test_what_is_scored_is_the_model_alone(tmp_path, task):
     trained = made(tmp_path, task, **ON)
     scores = trained.evaluate()
     assert scores == trained.evaluate() == made(tmp_path, task).evaluate() and scores["valid_loss"] > 0
+
+
+@pytest.mark.parametrize("task, passes", [("classify", 1), ("tag", 1), ("seq2seq", 2)])
+def test_an_evaluation_reads_dev_no_more_than_it_must(tmp_path, monkeypatch, task, passes):
+    """Its texts are tokens already; the encoder goes over them once, for translations once more: they are fewer."""
+    trained, batches, forward = made(tmp_path, task), [], Encoder.forward
+    fresh, size = trained.trained.score(trained.dev, **{"beam": 1} if task == "seq2seq" else {}), len(trained.dev)
+
+    def counted(self, ids, *rest, **options):
+        batches.append(len(ids))
+        return forward(self, ids, *rest, **options)
+    monkeypatch.setattr(Encoder, "forward", counted)
+    for name in ("of_text", "of_tokens"):
+        monkeypatch.setattr(Inputs, name, None)
+    scores = trained.evaluate()
+    assert sum(batches) == passes * size
+    assert {name: fresh[name] for name in scores if name in fresh} == {
+        name: value for name, value in scores.items() if name in fresh} != {}
+
+
+def test_white_space_around_a_source_is_nothing(tmp_path):
+    """As where it is predicted from."""
+    plain = made(tmp_path, "seq2seq")
+    (tmp_path / "wide").mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(DATA, "seq2seq", DATA["seq2seq"].replace("\t", "  \t"))
+        wide = made(tmp_path / "wide", "seq2seq")
+    for ours, theirs in zip(plain.sources + [a for a, _ in plain.dev_pairs],
+                            wide.sources + [a for a, _ in wide.dev_pairs], strict=True):
+        assert plain.trained.tokenizer.decode(ours.ids) == wide.trained.tokenizer.decode(theirs.ids)
 
 
 @pytest.mark.parametrize("task", DATA)

@@ -306,16 +306,17 @@ def test_the_start_of_a_long_source_may_go(tmp_path):
 def test_translations_are_scored_all_along_dev(tmp_path, monkeypatch, most, scored):
     """Of several files each has its share, and what is scored is said."""
     data, dev = files(tmp_path)["seq2seq"], [tmp_path / "a.tsv", tmp_path / "b.tsv"]
-    lines, said, asked, predict = SEQ2SEQ.splitlines(keepends=True)[:5], [], [], seq2seq.TrainedSeq2Seq.predict
+    lines, said, asked, score = SEQ2SEQ.splitlines(keepends=True)[:5], [], [], seq2seq.TrainedSeq2Seq.score
     dev[0].write_text("".join(lines[:3]))
     dev[1].write_text("".join(lines[3:]))
     progress = type("P", (supervised_progress(),), {"message": lambda self, text: said.append(text)})(quiet=True)
     monkeypatch.setattr(seq2seq, "DECODED", most)
-    monkeypatch.setattr(seq2seq.TrainedSeq2Seq, "predict", lambda self, texts, *rest: (
-        asked.append(texts), predict(self, texts, *rest))[1])
+    monkeypatch.setattr(seq2seq.TrainedSeq2Seq, "score", lambda self, records, beam, sources: (
+        asked.append([(each.source, self.tokenizer.decode(read.ids)) for each, read in zip(records, sources)]),
+        score(self, records, beam=beam, sources=sources))[1])
     supervised.finetune("seq2seq", tmp_path / "run", settings("seq2seq", "--train", data, "--dev", *dev, "--steps", 1),
                         progress=progress)
-    assert asked == [[lines[i].split("\t")[0] for i in scored]]
+    assert asked == [[(lines[i].split("\t")[0],) * 2 for i in scored]]
     assert f"scores on dev while it trains: {len(scored)} of 5 records, greedily" in said
 
 

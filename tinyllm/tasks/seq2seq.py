@@ -82,14 +82,16 @@ class Task(supervised.SupervisedTask):
     def __init__(self, tokenizer, records, dev, settings, about, rng):
         trained = TrainedSeq2Seq(None, tokenizer, settings["max_len"], settings["truncate"])
         sources, targets = trained.inputs, Inputs(tokenizer, _longest_target(settings), option="--max-target-len")
-        self.sources = [sources.of_text(record.source) for record in records]
+        self.sources = [sources.of_text(record.source.strip()) for record in records]
         self.targets = [targets.of_text(record.targets[0]) for record in records]
         self.remarks = sources.what_was_cut("training sources") + targets.what_was_cut("training targets")
         self.dev, self.dev_pairs = dev, []
         if dev is not None:
-            self.dev_pairs = [(sources.of_text(record.source), targets.of_text(record.targets[0])) for record in dev]
+            self.dev_pairs = [(sources.of_text(record.source.strip()), targets.of_text(record.targets[0]))
+                              for record in dev]
             self.remarks += sources.what_was_cut("dev sources") + targets.what_was_cut("dev targets")
-            self.decoded = dev[::-(-len(dev) // DECODED)]  # all along: the first ones may be of one file alone
+            # all along dev, of which the first ones may be of one file alone
+            self.decoded = range(0, len(dev), -(-len(dev) // DECODED))
             self.remarks.append(f"scores on dev while it trains: {len(self.decoded)} of {len(dev)} records, greedily")
         lengths = [(len(source.ids), len(target.ids)) for source, target in zip(self.sources, self.targets)]
         super().__init__(trained, lengths, settings, sum(len(target.ids) + 1 for _, target in self.dev_pairs), rng)
@@ -124,7 +126,8 @@ class Task(supervised.SupervisedTask):
             for batch in in_batches([len(source.ids) for source, _ in self.dev_pairs]):
                 sources, targets = zip(*[self.dev_pairs[i] for i in batch])
                 total += self._loss(sources, targets).item() * sum(len(target.ids) + 1 for target in targets)
-        scores = self.trained.score(self.decoded, beam=1)
+        scores = self.trained.score([self.dev[i] for i in self.decoded], beam=1,
+                                    sources=[self.dev_pairs[i][0] for i in self.decoded])
         return {"valid_loss": total / self.valid_targets, **{name: scores[name] for name in SELECT["seq2seq"][:-1]}}
 
 
@@ -149,8 +152,11 @@ class TrainedSeq2Seq:
     def predict(self, texts, beam=BEAM, length_penalty=1.0):
         """What the model makes of each text; "" for one that is empty.  beam, length_penalty: Seq2Seq.translate's."""
         check_strings("predict", "texts", texts)
-        inputs = [self.inputs.of_text(text.strip()) for text in texts]
-        result = [""] * len(texts)
+        return self._translated([self.inputs.of_text(text.strip()) for text in texts], beam, length_penalty)
+
+    def _translated(self, inputs, beam, length_penalty):
+        """The same of Inputs."""
+        result = [""] * len(inputs)
         real = [i for i, each in enumerate(inputs) if len(each.ids)]
         for batch in in_batches([len(inputs[i].ids) for i in real], max(1, EVALUATED // beam * 2)):
             rows = [real[i] for i in batch]
@@ -175,9 +181,10 @@ class TrainedSeq2Seq:
         settings = {"format": format, "fields": fields, "columns": columns, "errors": errors, "dev": True}
         return self.score(read(files, settings), beam, length_penalty)
 
-    def score(self, records, beam=BEAM, length_penalty=1.0):
-        """The same over records."""
-        outputs = self.predict([record.source for record in records], beam, length_penalty)
+    def score(self, records, beam=BEAM, length_penalty=1.0, sources=None):
+        """The same over records; sources: their sources as Inputs, where they are known already."""
+        outputs = (self.predict([record.source for record in records], beam, length_penalty) if sources is None else
+                   self._translated(sources, beam, length_penalty))
         references = [list(record.targets) for record in records]
         tokenize = "zh" if _mostly_chinese(references) else "13a"
         translation, overlap = bleu(outputs, references, tokenize=tokenize), rouge(outputs, references)

@@ -53,20 +53,25 @@ def transfer(model, pretrained):
     return supervised.transfer(model, pretrained, "encoder")
 
 
+def padded_tags(tags, valid):
+    """Arrays of tag numbers -> (B, T), 0 where not valid."""
+    result = np.zeros(valid.shape, np.int32)
+    result[valid] = np.concatenate(tags)
+    return result
+
+
 class Task(supervised.EncoderTask):
     """The tagger's batches, loss and evaluation."""
 
     def __init__(self, tokenizer, records, dev, settings, about, rng):
         trained = TrainedTagger(None, tokenizer, about["tags"], settings["max_len"])
         examples, self.tags = trained.examples(records)
-        self.remarks, self.dev = [], dev
+        self.remarks, self.dev, self.dev_examples = [], dev, trained.examples(dev or [])
         super().__init__(trained, examples, settings, sum(len(record.tokens) for record in dev or []), rng)
 
     def loss(self, batch, rng):
         ids, valid, features = self.batch(batch, rng)
-        tags = np.zeros(ids.shape, np.int32)
-        tags[valid] = np.concatenate([self.tags[i] for i in batch])
-        return self.model.loss(ids, tags, valid, features, rng=rng)
+        return self.model.loss(ids, padded_tags([self.tags[i] for i in batch], valid), valid, features, rng=rng)
 
     def targets_in(self, batch):
         return sum(len(self.tags[i]) for i in batch)
@@ -75,9 +80,9 @@ class Task(supervised.EncoderTask):
         """valid_loss (nats per token), precision, recall and f1 of entities."""
         if self.dev is None:
             return {}
-        scores = self.trained.score(self.dev)
-        return {"valid_loss": self.trained.nats(self.dev), **{name: scores[name] for name in (
-            "precision", "recall", "f1")}}
+        scores = self.trained.score(self.dev, self.dev_examples)
+        return {"valid_loss": scores["nats_per_token"],
+                **{name: scores[name] for name in ("precision", "recall", "f1")}}
 
 
 def load(run):
@@ -103,18 +108,23 @@ class TrainedTagger:
         of that length, each by itself."""
         return self._named(sentences, self._decoded(self._inputs(sentences))[0])
 
-    def _decoded(self, inputs, sure=False):
-        """Of each Input the best path and, where asked how sure it is, the probability of each of its tags."""
-        paths, shares = [None] * len(inputs), [None] * len(inputs)
+    def _decoded(self, inputs, sure=False, gold=None):
+        """Of each Input the best path and, where asked how sure it is, the probability of each of its tags; of all
+        together, where given the tag numbers that are right, their mean nats per token."""
+        paths, shares, nats = [None] * len(inputs), [None] * len(inputs), 0.0
         for batch in in_batches([len(each.ids) for each in inputs]):
             ids, valid, features = Inputs.batch([inputs[i] for i in batch])
             with no_grad():
-                scores = self.model(ids, valid, features).data
+                scores = self.model(ids, valid, features)
+                if gold is not None:
+                    tags = padded_tags([gold[i] for i in batch], valid)
+                    nats += self.model.loss_of(scores, tags, valid).item() * int(valid.sum())
+            scores = scores.data
             for i, path in zip(batch, self.model.paths_of(scores, valid, self.allowed)):
                 paths[i] = path
             for i, p in zip(batch, self.model.marginals_of(scores, valid) if sure else ()):
                 shares[i] = p[np.arange(len(paths[i])), paths[i]]
-        return paths, shares
+        return paths, shares, nats / max(1, sum(len(each.ids) for each in inputs))
 
     def _inputs(self, sentences):
         """The Input of every piece of every sentence."""
@@ -147,7 +157,7 @@ class TrainedTagger:
         return [list(zip(each["tokens"], each["tags"])) for each in self.predictions(texts, pretokenized)]
 
     def predictions(self, texts, pretokenized=False, probabilities=False):
-        """For each text a dict: tokens, tags; with probabilities those of the tags too, each whatever the others are."""
+        """For each text a dict: tokens, tags; with probabilities those of the tags, each whatever the others are."""
         check_strings("predict", "texts", texts)
         split = [[token for token in text.split(" ") if token] if pretokenized else
                  [token for token in self.tokenizer.split(text) if not token.isspace()] for text in texts]
@@ -155,7 +165,7 @@ class TrainedTagger:
         result = [{"tokens": sentence, "tags": [], **({"probabilities": []} if probabilities else {})}
                   for sentence in split]
         sentences = [split[i] for i in real]
-        paths, shares = self._decoded(self._inputs(sentences), probabilities)
+        paths, shares, _ = self._decoded(self._inputs(sentences), probabilities)
         for i, tags in zip(real, self._named(sentences, paths)):
             result[i]["tags"] = tags
         for i, p in zip(real, self._joined(sentences, shares) if probabilities else ()):
@@ -171,19 +181,10 @@ class TrainedTagger:
         """precision, recall, f1 (0..1) of entities, by_type, over the files."""
         return self.score(read(files, {"columns": columns, "errors": errors}))
 
-    def score(self, records):
-        """The same over records."""
-        return entity_f1([list(record.tags) for record in records],
-                         self.tag([record.tokens for record in records])).as_dict()
-
-    def nats(self, records):
-        """Mean nats per token of the records' tags."""
-        inputs, tags_of = self.examples(records)
-        total = 0.0
-        with no_grad():
-            for batch in in_batches([len(each.ids) for each in inputs]):
-                ids, valid, features = Inputs.batch([inputs[i] for i in batch])
-                tags = np.zeros(ids.shape, np.int32)
-                tags[valid] = np.concatenate([tags_of[i] for i in batch])
-                total += self.model.loss(ids, tags, valid, features).item() * int(valid.sum())
-        return total / sum(map(len, tags_of))
+    def score(self, records, examples=None):
+        """The same over records; with what examples() makes of them, where known already, nats_per_token too."""
+        sentences = [record.tokens for record in records]
+        inputs, gold = examples or (self._inputs(sentences), None)
+        paths, _, nats = self._decoded(inputs, gold=gold)
+        scores = entity_f1([list(record.tags) for record in records], self._named(sentences, paths)).as_dict()
+        return scores if gold is None else {**scores, "nats_per_token": nats}
