@@ -371,6 +371,27 @@ def test_sub_words_of_little_text(tmp_path, task):
         train(task, tmp_path / "more", "--train", data, "--tokenizer", "bpe", "--vocab-size", 8000)
 
 
+def test_tokens_so_few_that_no_feature_is_kept(tmp_path):
+    """Each of them stands there once, so none has company."""
+    (tmp_path / "few.tsv").write_text("good\tyes\nbad\tNO\n")
+    train("classify", tmp_path / "run", "--train", tmp_path / "few.tsv", "--steps", 2)
+    assert tinyllm.load(tmp_path / "run").tokenizer.features is None
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_training_that_cannot_begin_replaces_no_run(tmp_path, monkeypatch, task):
+    data = files(tmp_path)[task]
+    train(task, tmp_path / "run", "--train", data, "--steps", 1)
+    before = {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()}
+
+    def fails(self, batch, rng):
+        raise ValueError("no loss")
+    monkeypatch.setattr(TASKS[task].Task, "loss", fails)
+    with pytest.raises(ValueError, match="no loss"):
+        train(task, tmp_path / "run", "--train", data, "--steps", 1, force=True)
+    assert {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()} == before
+
+
 @pytest.mark.parametrize("kind", [str, Path, lambda path: [str(path)], lambda path: (path,)],
                          ids=["str", "Path", "list", "tuple"])
 def test_one_file_or_several(tmp_path, kind):

@@ -21,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tinyllm.autograd import no_grad
 from tinyllm.data.padded import PaddedBatches
 from tinyllm.models.transfer import take_over
 from tinyllm.tasks import stored
@@ -149,6 +150,8 @@ def finetune(name, out, settings=None, *, resume=False, force=False, progress=No
     optimizer = _optimizer(task.model, set(taken), settings)
     options = dataclasses.replace(loop.TrainingOptions.of(settings), lr=None)  # each group of parameters has its own
     if run is None:
+        with no_grad():
+            task.loss(np.arange(1), np.random.default_rng(0))  # what cannot be learnt from replaces no run
         run = RunFolder.create(out, {
             "format": 1, "tinyllm": __version__, "task": name, "model": config, "training": _absolute(settings),
             "data": data, "about": about, "taken": taken}, tokenizer.to_json(), force=force)

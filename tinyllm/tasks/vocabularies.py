@@ -36,7 +36,7 @@ def make_tokenizer(texts, settings, pretrained=None):
     tokens = texts if split else [FeaturedTokenizer(tokenizer, None).split(text) for text in texts]
     features = TokenFeatures.train(tokens, "char" if tokenizer.type == "char" else "word", min_count=MIN_COUNT,
                                    max_features=MAX_FEATURES)
-    return FeaturedTokenizer(tokenizer, features)
+    return FeaturedTokenizer(tokenizer, features if features.num_features else None)  # of few tokens none is kept
 
 
 def _check_characters(texts, option):
