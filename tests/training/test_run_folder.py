@@ -177,6 +177,7 @@ def test_a_log_that_is_not_the_trainers_is_refused(run):
 def test_an_existing_run_is_replaced_only_by_force(run):
     saved(run)
     (run.path / "notes.txt").write_text("mine")
+    (run.path / "curves.png").write_bytes(b"of the old run")
     before = content(run.path)
     with pytest.raises(RunFolderError, match=r"run: is a run folder already; resume it \(--resume\)"):
         RunFolder.create(run.path, CONFIG, TOKENIZER)

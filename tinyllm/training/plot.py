@@ -3,7 +3,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tinyllm.training.run_folder import RunFolder
+from tinyllm.training.run_folder import CURVES, RunFolder
 
 CJK_FONTS = (  # of Linux, macOS and Windows, by their names in matplotlib; its own font has no Chinese
     "Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans SC", "Source Han Sans SC", "Source Han Sans CN",
@@ -44,7 +44,7 @@ def plot_run(path, out=None):
     rates.plot(steps, [record["lr"] for record in log], color="gray")
     rates.set_ylabel("rate")
     rates.set_xlabel("step")
-    out = Path(out) if out is not None else run.path / "curves.png"
+    out = Path(out) if out is not None else run.path / CURVES
     figure.savefig(out, format="png")
     return out
 

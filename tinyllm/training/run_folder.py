@@ -46,6 +46,7 @@ __all__ = ["RunFolder", "RunFolderError"]
 FORMAT = 1
 CONFIG, TOKENIZER, MODEL = "config.json", "tokenizer.json", "model.safetensors"
 METRICS, TRAINER = "metrics.jsonl", "trainer.safetensors"
+CURVES = "curves.png"  # drawn beside them where matplotlib is installed
 FILES = (CONFIG, TOKENIZER, MODEL, METRICS, TRAINER)
 MAX_CONFIG, MAX_TOKENIZER = 1 << 22, 1 << 25  # bytes; far more than an honest one has
 
@@ -93,7 +94,7 @@ class RunFolder:
                 path.mkdir()
                 sync_folder(path.parent)
             replace_files(path, {
-                TRAINER: None, MODEL: None, METRICS: None,  # old ones go before the configuration changes
+                TRAINER: None, MODEL: None, METRICS: None, CURVES: None,  # old ones go before the configuration changes
                 CONFIG: [text], TOKENIZER: None if encoded is None else [encoded]})
         except BaseException as error:
             if made:
@@ -270,7 +271,7 @@ def _check_replaceable(path, force):
 def _holds_nothing(path):
     """Whether a folder is empty but for the temporary names of files that were never finished."""
     try:
-        return set(os.listdir(path)) <= {of(name) for name in FILES for of in (temporary_name, kept_name)}
+        return set(os.listdir(path)) <= {of(name) for name in (*FILES, CURVES) for of in (temporary_name, kept_name)}
     except OSError as error:
         raise RunFolderError(f"{path}: cannot be read ({error.strerror})") from error
 
