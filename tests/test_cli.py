@@ -10,7 +10,7 @@ import pytest
 
 import tinyllm
 from tests.process import run_python
-from tinyllm.cli import main
+from tinyllm.cli import main, parser
 
 TEXT = "she sells sea shells by the sea shore, and the shells she sells are sea shells for sure.\n" * 40
 SMALL = ["--hidden-dim", "16", "--embed-dim", "8", "--num-heads", "2", "--batch-size", "4", "--seq-len", "16"]
@@ -143,6 +143,16 @@ def test_doctor(capsys):
     (["pretrain", "--out", "r", "--resume", "--lr", "0.5"], "leave out --lr"),
     (["pretrain", "book.txt", "--out", "r", "--minutes", "inf"], "--minutes: must be a number above 0, got inf"),
     (["pretrain", "--out", "r", "--valid-fraction", "0.2"], "--valid-fraction needs a FILE"),
+    (["pretrain", "--out", "r", "--valid-fraction", "0.1"], "--valid-fraction needs a FILE"),
+    (["pretrain", "--out", "r", "--resume", "--seq-len", "128"], "leave out --seq-len"),
+    (["pretrain", "book.txt", "--out", "r", "--embeddings-from", ""], "FILE and RUN must be names"),
+    (["finetune", "tag", "--train", "book.txt", "--out", "r", "--from", ""], "FILE and RUN must be names"),
+    (["finetune", "tag", "--train", "book.txt", "--out", "r", "--from", "x", "--from-reversed", ""], "must be names"),
+    (["finetune", "tag", "--train", "book.txt", "--out", "r", "--from-lr", "1"], "--from-lr goes with --from"),
+    (["finetune", "tag", "--train", "book.txt", "--out", "r", "--from", "x", "--hidden-dim", "256"],
+     "--from takes sizes and tokenizer from the pretrained run: leave out --hidden-dim"),
+    (["finetune", "tag", "--train", "book.txt", "--out", "r", "--steq", "2"], "usage: tinyllm finetune tag"),
+    (["predict", "run", "a.txt", "--json", "b.txt"], "tinyllm predict: error: unrecognized arguments: b.txt"),
     (["pretrain", "", "--out", "r"], "FILE and RUN must be names, got an empty one"),
     (["pretrain", "book.txt", "--out", "r", "--tokenizer", "bpe", "--vocab-size", "99"],
      "--vocab-size must be at least 260 for --tokenizer bpe, got 99"),
@@ -160,6 +170,16 @@ def test_wrong_usage_is_exit_code_2(folder, capsys, arguments, message):
     assert stop.value.code == 2
     assert message in capsys.readouterr().err
     assert not (folder / "r").exists()
+
+
+@pytest.mark.parametrize("arguments, name, value", [
+    ("predict run --json in.txt", "file", "in.txt"), ("predict --json run", "file", "-"),
+    ("generate run --max-tokens 5 What", "prompt", "What"), ("generate run --seed 5", "prompt", ""),
+    ("generate -- run --seed", "prompt", "--seed"), ("evaluate run a --json b", "files", ["a", "b"]),
+    ("pretrain a --out x b --steps 2 c", "files", ["a", "b", "c"]), ("pretrain --out x", "files", ())])
+def test_options_stand_anywhere(arguments, name, value):
+    args = parser().parse_args(arguments.split())
+    assert getattr(args, name) == value and getattr(args, "run_folder", "run") == "run"
 
 
 @pytest.mark.parametrize("data, arguments, message", [

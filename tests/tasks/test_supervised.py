@@ -564,7 +564,7 @@ def test_options_of_another_task_are_wrong_usage(trained, capsys):
             (["finetune", "tag", "--out", "x"], "--train needs at least one FILE"),
             (["finetune", "tag", "--train", "tag.tsv", "--out", "x", "--from", "y", "--hidden-dim", "8"],
              "--from takes sizes and tokenizer from the pretrained run: leave out --hidden-dim"),
-            (["finetune", "tag", "--out", "tag", "--resume", "--no-crf", "--lr", "1"], "leave out --lr, --crf"),
+            (["finetune", "tag", "--out", "tag", "--resume", "--no-crf", "--lr", "1"], "leave out --lr, --no-crf"),
             (["finetune", "classify", "--train", "x", "--out", "y", "--columns", "1"], "numbers from 1 separated")]:
         with pytest.raises(SystemExit) as stop:
             main(arguments)

@@ -8,7 +8,7 @@ import os
 import sys
 
 from tinyllm.cli import demo, doctor, evaluate, finetune, generate, gradcheck, predict, pretrain
-from tinyllm.cli.arguments import Defaults
+from tinyllm.cli.arguments import Defaults, Verb
 
 VERBS = {
     "demo": (demo, "pretrain, write, translate, judge and tag on built-in data, in about three minutes"),
@@ -27,11 +27,11 @@ def parser():
     top = argparse.ArgumentParser(
         prog="tinyllm", description="Language models whose every formula is visible code, on an ordinary CPU.")
     top.add_argument("--version", action="store_true", help="print the version and end")
-    verbs = top.add_subparsers(dest="verb", metavar="VERB")
+    verbs = top.add_subparsers(dest="verb", metavar="VERB", parser_class=Verb)
     for name, (module, text) in VERBS.items():
         sub = verbs.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".",
                                formatter_class=Defaults, allow_abbrev=False)
-        sub.set_defaults(run=module.run, usage=sub.error, defaults=sub.get_default)
+        sub.set_defaults(run=module.run, usage=sub.error)
         module.add_arguments(sub)  # the parsers of finetune's tasks set their own
     return top
 

@@ -12,6 +12,33 @@ class Defaults(argparse.ArgumentDefaultsHelpFormatter):
         return action.help if action.default in (None, False, (), "") else super()._get_help_string(action)
 
 
+class Verb(argparse.ArgumentParser):
+    """The parser of a verb: options may stand anywhere, what is unknown is answered with the verb's own usage, and the
+    result's `given` is the set of what was given: an option that equals its default was asked for all the same."""
+
+    def parse_known_args(self, args=None, namespace=None):
+        if self._subparsers is not None or namespace is not None:  # a task will follow; a half of what is called below
+            return super().parse_known_args(args, namespace)
+        actions = [action for action in self._actions if action.default != argparse.SUPPRESS]
+        namespace = argparse.Namespace(**dict.fromkeys((action.dest for action in actions), _ABSENT))
+        # what follows -- may look like an option, which is lost between the two halves of an intermixed parse
+        parse = super().parse_known_args if "--" in args else self.parse_known_intermixed_args
+        namespace, unknown = parse(args, namespace)
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        namespace.given = set()
+        for action in actions:
+            value, default = getattr(namespace, action.dest), self.get_default(action.dest)
+            if value is _ABSENT:
+                setattr(namespace, action.dest, default)
+            elif action.option_strings or value is not default:  # argparse itself puts defaults where a FILE may stand
+                namespace.given.add(action.dest)
+        return namespace, unknown
+
+
+_ABSENT = object()
+
+
 def number(kind, least=None, most=None, above=None, below=None):
     """A converter for argparse: a number within bounds, or a sentence that says which bounds."""
     def convert(text):
@@ -104,14 +131,13 @@ def check_model(args):
 
 def check_resumed(args, settings, names):
     """Wrong usage: --resume with anything but a budget.  names: what an option is called, where not by its setting."""
-    if args.resume and (given := changed(args, [name for name in settings if name not in BUDGETS], names)):
+    if args.resume and (given := given_of(args, [name for name in settings if name not in BUDGETS], names)):
         args.usage(f"--resume goes on with the arguments that the run was started with: leave out {given}")
 
 
-def changed(args, settings, names):
-    """The options, as one types them, that are not as they come; empty where all are."""
-    return ", ".join(names.get(name, "--" + name.replace("_", "-")) for name in settings
-                     if getattr(args, name) != args.defaults(name))
+def given_of(args, settings, names):
+    """Those that were given, as one types them; empty where none was."""
+    return ", ".join(names.get(name, "--" + name.replace("_", "-")) for name in settings if name in args.given)
 
 
 def add_data(parser, of_tags=False):

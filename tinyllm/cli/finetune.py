@@ -1,7 +1,7 @@
 """tinyllm finetune classify|tag|seq2seq: a model from labelled data, from nothing or from a pretrained one."""
 from tinyllm.cli.arguments import (
-    Defaults, add_data, add_json, add_model, add_run, add_training, changed, check_model, check_resumed, count,
-    fraction, number, print_json)
+    Defaults, add_data, add_json, add_model, add_run, add_training, check_model, check_resumed, count, fraction,
+    given_of, number, print_json)
 from tinyllm.cli.pretrain import draw_curves
 from tinyllm.tasks.settings import FINETUNE, FROM_RUN, MINUTES, SELECT, TOKENIZERS
 
@@ -13,6 +13,8 @@ TASKS = {
                "--fields SOURCE,TARGET, or bAbI",
 }
 
+NAMES = {"from_run": "--from", "features": "--no-features", "crf": "--no-crf", "tie_weights": "--no-tie-weights"}
+
 
 def add_arguments(parser):
     tasks = parser.add_subparsers(dest="task", metavar="TASK", required=True)
@@ -20,7 +22,7 @@ def add_arguments(parser):
         sub = tasks.add_parser(task, help=text, description=text[0].upper() + text[1:] + ".",
                                formatter_class=Defaults, allow_abbrev=False)
         _add_arguments(sub, task)
-        sub.set_defaults(usage=sub.error, defaults=sub.get_default, **FINETUNE[task])
+        sub.set_defaults(usage=sub.error, **FINETUNE[task])
 
 
 def _add_arguments(parser, task):
@@ -77,26 +79,27 @@ def _add_arguments(parser, task):
 
 def check(args):
     """Wrong usage that one argument alone does not show."""
-    if "" in (args.out, *args.train, *args.dev):
+    if "" in (args.out, args.from_run, args.from_reversed, *args.train, *args.dev):
         args.usage("FILE and RUN must be names, got an empty one")
     if not (args.train or args.resume):
         args.usage("--train needs at least one FILE")
     check_model(args)
-    check_resumed(args, FINETUNE[args.task], {"from_run": "--from"})
+    check_resumed(args, FINETUNE[args.task], NAMES)
     for name in ("patience", "select"):
         if getattr(args, name) and not args.dev:
             args.usage(f"--{name} needs --dev")
-    if args.from_reversed and not args.from_run:
-        args.usage("--from-reversed goes with --from")
+    for name in ("from_reversed", "from_lr"):
+        if name in args.given and not args.from_run:
+            args.usage(f"--{name.replace('_', '-')} goes with --from")
     if args.from_run:
         sizes = [name for name in FROM_RUN if name in FINETUNE[args.task]]
-        if given := changed(args, sizes, {"tie_weights": "--no-tie-weights"}):
+        if given := given_of(args, sizes, NAMES):
             args.usage(f"--from takes sizes and tokenizer from the pretrained run: leave out {given}")
 
 
 def settings_of(args):
     """The settings that are asked for: those of a pretrained run or the defaults stand for the others."""
-    return {name: getattr(args, name) for name in FINETUNE[args.task] if getattr(args, name) != args.defaults(name)}
+    return {name: getattr(args, name) for name in FINETUNE[args.task] if name in args.given}
 
 
 def run(args):

@@ -3,7 +3,7 @@ import importlib.util
 import sys
 
 from tinyllm.cli.arguments import (
-    add_json, add_model, add_run, add_training, changed, check_model, check_resumed, count, fraction, print_json)
+    add_json, add_model, add_run, add_training, check_model, check_resumed, count, fraction, given_of, print_json)
 from tinyllm.tasks.settings import ERRORS, MINUTES, PRETRAIN, TOKENIZERS
 
 
@@ -50,7 +50,7 @@ def settings_of(args):
 
 def check(args):
     """Wrong usage that one argument alone does not show."""
-    if "" in (args.out, args.valid, *args.files):
+    if "" in (args.out, args.valid, args.embeddings_from, *args.files):
         args.usage("FILE and RUN must be names, got an empty one")
     least = LEAST_VOCABULARY[args.tokenizer]
     if args.vocab_size is not None and args.vocab_size < least:
@@ -58,9 +58,9 @@ def check(args):
     if args.patience and args.files and not args.valid and not args.valid_fraction:
         args.usage("--patience needs a validation text, and --valid-fraction 0 leaves none")
     check_model(args)
-    if not args.files and args.valid_fraction != args.defaults("valid_fraction"):
+    if not args.files and "valid_fraction" in args.given:
         args.usage("--valid-fraction needs a FILE: the built-in text has its own validation part")
-    if args.embeddings_from and (given := changed(args, ("tokenizer", "vocab_size", "embed_dim"), {})):
+    if args.embeddings_from and (given := given_of(args, ("tokenizer", "vocab_size", "embed_dim"), {})):
         args.usage(f"--embeddings-from takes tokenizer and embeddings from its run: leave out {given}")
     check_resumed(args, PRETRAIN, {"files": "FILE"})
 
