@@ -184,6 +184,7 @@ def test_sizes_that_the_pretrained_run_does_not_have_are_refused(tmp_path, setti
     ("tag", {"tokenizer": "bpe"}, "tag: tokenizer must be one of token, char, got 'bpe'"),
     ("seq2seq", {"tokenizer": "token"}, "seq2seq: tokenizer must be one of bpe, word, char, got 'token'"),
     ("tag", {"cell": "gnu"}, "tag: cell must be one of gru, lstm, rnn, got 'gnu'"),
+    ("seq2seq", {"truncate": "left"}, "seq2seq: truncate must be one of end, start, got 'left'"),
     ("tag", {"errors": ["strict"]}, r"tag: errors must be one of strict, replace, got \['strict'\]")])
 def test_a_value_that_is_not_one_of_a_few(tmp_path, task, given, message):
     with pytest.raises(ValueError, match=f"finetune {message}"):

@@ -3,7 +3,7 @@ from tinyllm.cli.arguments import (
     Defaults, add_data, add_json, add_model, add_run, add_training, check_model, check_resumed, count, fraction,
     given_of, number, print_json)
 from tinyllm.cli.pretrain import draw_curves
-from tinyllm.tasks.settings import FINETUNE, FROM_RUN, MINUTES, SELECT, TOKENIZERS
+from tinyllm.tasks.settings import FINETUNE, FROM_RUN, MINUTES, SELECT, TOKENIZERS, TRUNCATE
 
 TASKS = {
     "classify": "one label for a text; files of `label TAB text`, or CSV and JSON Lines with --fields LABEL,TEXT",
@@ -54,7 +54,7 @@ def _add_arguments(parser, task):
     if task == "seq2seq":
         text.add_argument("--max-target-len", type=count, metavar="T",
                           help="longer targets are cut to so many tokens, and none longer is written (--max-len)")
-        text.add_argument("--truncate", choices=["end", "start"],
+        text.add_argument("--truncate", choices=TRUNCATE,
                           help="what of a longer source goes; bAbI's question is at the end, so cut its start")
     if task != "seq2seq":
         text.add_argument("--no-features", dest="features", action="store_false",

@@ -7,6 +7,7 @@ from tinyllm.data.readers import file_list
 BUDGETS = ("steps", "epochs", "minutes")
 CELLS = ("gru", "lstm", "rnn")
 ERRORS = ("strict", "replace")
+TRUNCATE = ("end", "start")
 TOKENIZERS = {"lm": ("char", "word", "bpe"), "classify": ("token", "char", "bpe"), "tag": ("token", "char"),
               "seq2seq": ("bpe", "word", "char")}
 FROM_RUN = (  # what a model that starts from a pretrained one has from it
@@ -59,8 +60,8 @@ def complete(verb, table, task, settings):
     if unknown := sorted(set(settings) - set(table)):
         raise ValueError(f"{verb}: settings must be among {', '.join(table)}, got {', '.join(unknown)}")
     settings = {**table, **settings}
-    for name, choices in (("tokenizer", TOKENIZERS[task]), ("cell", CELLS), ("errors", ERRORS)):
-        if settings[name] not in choices:
+    for name, choices in (("tokenizer", TOKENIZERS[task]), ("cell", CELLS), ("errors", ERRORS), ("truncate", TRUNCATE)):
+        if name in settings and settings[name] not in choices:
             raise ValueError(f"{verb}: {name} must be one of {', '.join(choices)}, got {settings[name]!r}")
     for name in ("files", "train", "dev"):
         if name in settings:
