@@ -110,11 +110,12 @@ def supervised(run):
                              f"{config[named[1]]} and {len(about[named[0]])}")
     if task == "seq2seq":
         _check_halves(run, config)
-    tokenizer = checked_tokenizer(run, (config.get("encoder") or config)["vocab_size"])
+    encoder = config.get("encoder") or config  # a model of one half has no name for it
+    tokenizer = checked_tokenizer(run, encoder["vocab_size"])
     features = getattr(tokenizer, "num_features", 0)
-    if features != (config.get("encoder") or config)["num_features"]:
+    if features != encoder["num_features"]:
         raise RunFolderError(f"{run.path / TOKENIZER}: has {features} features, num_features in {CONFIG} is "
-                             f"{(config.get('encoder') or config)['num_features']}")
+                             f"{encoder['num_features']}")
     return config, about, tokenizer, run.config["training"]["max_len"]
 
 
