@@ -1,13 +1,18 @@
 """What a training is asked for has its effect on the loss, on nothing that is scored, and on the right parameters."""
 import importlib
+import json
 
 import numpy as np
 import pytest
 
+import tinyllm
 from tests.tasks.supervised import DATA, files, pretrained, settings, train
+from tinyllm.cli import main
 from tinyllm.models.encoder import Encoder
 from tinyllm.tasks.inputs import Inputs
 from tinyllm.tasks.settings import FINETUNE
+from tinyllm.tasks.vocabularies import make_tokenizer
+from tinyllm.text.features import KINDS, USUAL
 from tinyllm.training import loop
 from tinyllm.training.run_folder import RunFolder
 
@@ -79,6 +84,64 @@ def test_white_space_around_a_source_is_nothing(tmp_path):
     for ours, theirs in zip(plain.sources + [a for a, _ in plain.dev_pairs],
                             wide.sources + [a for a, _ in wide.dev_pairs], strict=True):
         assert plain.trained.tokenizer.decode(ours.ids) == wide.trained.tokenizer.decode(theirs.ids)
+
+
+WORDS, CHARACTERS = USUAL["word"], USUAL["char"]
+
+
+@pytest.mark.parametrize("task", ["classify", "tag"])
+@pytest.mark.parametrize("tokenizer, features, kinds", [
+    ("token", None, WORDS), ("token", True, WORDS), ("token", ["ngrams", "lower"], ("lower", "ngrams")),
+    ("token", False, None), ("token", (), None), ("char", None, CHARACTERS), ("char", ("around",), ("around",))])
+def test_what_a_token_is_besides_itself(tmp_path, task, tokenizer, features, kinds):
+    texts = ["a b a", "b a"] if task == "classify" else [["a", "b", "a"], ["b", "a"]]
+    chosen = {**FINETUNE[task], "tokenizer": tokenizer, "features": features, "min_count": 1}
+    found = make_tokenizer(texts, chosen).features
+    assert (found and found.kinds) == kinds
+
+
+def test_how_many_features_are_kept():
+    """Three words, each twice: 3 lower, 9 prefixes, 9 suffixes, 2 shapes, 2 long ones; Ann is there once more."""
+    texts = [["Ann", "met", "Bob"], ["Bob", "met", "Ann"], ["Ann"]]
+
+    def kept(**changed):
+        return make_tokenizer(texts, {**FINETUNE["tag"], **changed}).num_features
+    assert kept() == 25 and kept(max_features=7) == 7 and kept(min_count=3) == 1 + 3 + 3 + 1 + 1
+    assert kept(min_count=9) == 0
+
+
+@pytest.mark.parametrize("tokenizer, features, message", [
+    ("token", ["left"], "features: kinds must be distinct names of lower, prefixes, .*, ngrams, got 'left'"),
+    ("char", ["lower"], "features: kinds must be distinct names of left, right, around, class, got 'lower'"),
+    ("token", ["lower", "lower"], "features: kinds must be distinct names of"),
+    ("token", "lower", "features: must be None, False or a list of kinds, got 'lower'"),
+    ("bpe", ["lower"], r"features: must be left out with the tokenizer bpe, whose tokens have none, got \['lower'\]"),
+])
+def test_features_that_tokens_do_not_have_are_named(tokenizer, features, message):
+    with pytest.raises(ValueError, match=message):
+        make_tokenizer(["a b a"] * 20, {**FINETUNE["classify"], "tokenizer": tokenizer, "features": features})
+
+
+def test_features_are_those_asked_for(tmp_path):
+    """From the command line into the run's tokenizer; a run older than the choice goes on."""
+    data, out = files(tmp_path)["tag"], tmp_path / "run"
+    train("tag", out, "--train", data, "--steps", 1, "--features", "shape,lower", "--min-count", 3,
+          "--max-features", 9)
+    found = tinyllm.load(out).tokenizer.features
+    assert found.kinds == ("lower", "shape") and found.num_features == 9
+    config = json.loads((out / "config.json").read_text())
+    del config["checksums"], config["training"]["min_count"], config["training"]["max_features"]
+    config["training"]["features"] = True
+    (out / "config.json").write_text(json.dumps(config))
+    assert train("tag", out, "--steps", 2, resume=True)["steps"] == 2
+    assert tinyllm.load(out).tokenizer.features.kinds == ("lower", "shape")
+
+
+def test_help_names_every_kind_of_feature(capsys):
+    with pytest.raises(SystemExit):
+        main(["finetune", "classify", "--help"])
+    text = capsys.readouterr().out
+    assert all(kind in text for kinds in KINDS.values() for kind in kinds)
 
 
 @pytest.mark.parametrize("task", DATA)

@@ -27,7 +27,7 @@ class Verb(argparse.ArgumentParser):
         if unknown:
             self.error(f"unrecognized arguments: {' '.join(unknown)}")
         namespace.given = set()
-        for action in actions:
+        for action in {action.dest: action for action in actions}.values():  # two may have one destination
             value, default = getattr(namespace, action.dest), self.get_default(action.dest)
             if value is _ABSENT:
                 setattr(namespace, action.dest, default)

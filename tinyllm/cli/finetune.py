@@ -13,7 +13,8 @@ TASKS = {
                "--fields SOURCE,TARGET, or bAbI",
 }
 
-NAMES = {"from_run": "--from", "features": "--no-features", "crf": "--no-crf", "tie_weights": "--no-tie-weights"}
+NAMES = {"from_run": "--from", "features": "--features or --no-features", "crf": "--no-crf",
+         "tie_weights": "--no-tie-weights"}
 
 
 def add_arguments(parser):
@@ -57,8 +58,13 @@ def _add_arguments(parser, task):
         text.add_argument("--truncate", choices=TRUNCATE,
                           help="what of a longer source goes; bAbI's question is at the end, so cut its start")
     if task != "seq2seq":
-        text.add_argument("--no-features", dest="features", action="store_false",
-                          help="tokens alone, without their affixes, shape and neighbours")
+        features = text.add_mutually_exclusive_group()
+        features.add_argument("--features", type=_kinds, metavar="KINDS", help=(
+            "what a token is besides itself, separated by commas; of words lower, prefixes, suffixes, shape, "
+            "long_shape (these unless given) and ngrams; of characters left, right, class (these) and around"))
+        features.add_argument("--no-features", dest="features", action="store_false", help="tokens alone")
+        text.add_argument("--max-features", type=count, metavar="N", help="the most frequent ones are kept")
+        text.add_argument("--min-count", type=count, metavar="N", help="of those that occur so often")
 
     model = add_model(parser)
     if task == "tag":
@@ -88,6 +94,8 @@ def check(args):
     for name in ("patience", "select"):
         if getattr(args, name) and not args.dev:
             args.usage(f"--{name} needs --dev")
+    if args.task != "seq2seq":
+        _check_features(args)
     for name in ("from_reversed", "from_lr"):
         if name in args.given and not args.from_run:
             args.usage(f"--{name.replace('_', '-')} goes with --from")
@@ -95,6 +103,24 @@ def check(args):
         sizes = [name for name in FROM_RUN if name in FINETUNE[args.task]]
         if given := given_of(args, sizes, NAMES):
             args.usage(f"--from takes sizes and tokenizer from the pretrained run: leave out {given}")
+
+
+def _kinds(text):
+    return tuple(text.split(","))
+
+
+def _check_features(args):
+    """Wrong usage: kinds that the tokens do not have, and numbers for none; of a pretrained run finetune knows more."""
+    from tinyllm.tasks.vocabularies import feature_kinds
+    numbers, none = given_of(args, ("max_features", "min_count"), NAMES), args.features is False and "--no-features"
+    if args.from_run is None:
+        none = none or args.tokenizer == "bpe" and "--tokenizer bpe"
+        try:
+            feature_kinds(args.features, args.tokenizer)
+        except ValueError as error:
+            args.usage(f"--{error}")
+    if none and numbers:
+        args.usage(f"{none} has no features: leave out {numbers}")
 
 
 def settings_of(args):

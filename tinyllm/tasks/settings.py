@@ -34,11 +34,13 @@ SUPERVISED = {
     "vocab_size": None, "max_len": 256,
     **MODEL, "hidden_dim": 256, "num_heads": 4, "dropout": 0.4,
     **TRAINING, "lr": 2e-3, "warmup": 0.05, "average": 0.99, "word_dropout": 0.0}
+# features None: the usual kinds; False or (): none.  One that a single token of training has says nothing about others
+OF_TOKENS = {"tokenizer": "token", "features": None, "max_features": 50_000, "min_count": 2, "word_dropout": 0.1}
 OF_TEXTS = {"format": None, "fields": None, "label_smoothing": 0.1}  # not of tag, whose files have one format
 
 FINETUNE = {
-    "classify": {**SUPERVISED, **OF_TEXTS, "tokenizer": "token", "features": True, "word_dropout": 0.1},
-    "tag": {**SUPERVISED, "tokenizer": "token", "features": True, "word_dropout": 0.1, "crf": True},
+    "classify": {**SUPERVISED, **OF_TEXTS, **OF_TOKENS},
+    "tag": {**SUPERVISED, **OF_TOKENS, "crf": True},
     "seq2seq": {**SUPERVISED, **OF_TEXTS, "tokenizer": "bpe", "max_len": 100, "max_target_len": None,
                 "truncate": "end", "embed_dim": 256, "hidden_dim": 512, "num_heads": 8, "batch_size": 64,
                 "tie_weights": True, "teacher_forcing_ratio": 1.0},

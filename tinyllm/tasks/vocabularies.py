@@ -2,12 +2,10 @@
 from tinyllm.checked_json import brief
 from tinyllm.text import BPETokenizer, CharTokenizer
 from tinyllm.text.featured import FeaturedTokenizer
-from tinyllm.text.features import TokenFeatures
+from tinyllm.text.features import TokenFeatures, checked_kinds
 from tinyllm.text.tokens import TokenVocabulary
 from tinyllm.text.word import split_words
 
-MIN_COUNT = 2  # a feature that one training token has alone says nothing about another
-MAX_FEATURES = 50_000
 BPE = 8000  # tokens where no size is given, or what the text supports
 
 
@@ -17,7 +15,7 @@ def make_tokenizer(texts, settings, pretrained=None):
     pretrained  the tokenizer of a pretrained model: it stays as it is, and gets features beside it
     """
     kind = settings["tokenizer"] if pretrained is None else pretrained.type
-    split = isinstance(texts[0], list | tuple)
+    split, kinds = isinstance(texts[0], list | tuple), feature_kinds(settings["features"], kind)
     if kind == "bpe":
         if split:
             raise ValueError("tag: the tokenizer must give whole tokens (char, token, word), got bpe")
@@ -31,12 +29,33 @@ def make_tokenizer(texts, settings, pretrained=None):
     else:
         texts = texts if split else [split_words(text) for text in texts]
         tokenizer, split = TokenVocabulary.train(texts, vocab_size=settings["vocab_size"]), True
-    if not settings["features"]:
+    if not kinds:
         return FeaturedTokenizer(tokenizer, None)
     tokens = texts if split else [FeaturedTokenizer(tokenizer, None).split(text) for text in texts]
-    features = TokenFeatures.train(tokens, "char" if tokenizer.type == "char" else "word", min_count=MIN_COUNT,
-                                   max_features=MAX_FEATURES)
+    features = TokenFeatures.train(tokens, _mode(kind), settings["min_count"], settings["max_features"], kinds)
     return FeaturedTokenizer(tokenizer, features if features.num_features else None)  # of few tokens none is kept
+
+
+def feature_kinds(features, tokenizer):
+    """The kinds of features that a setting asks for of tokens of a kind: a tuple, empty for none, as bpe has.
+
+    features  None (True in older runs): the usual ones; False or (): none; else names of KINDS
+
+    Raises ValueError for what is none of these.
+    """
+    usual = features is None or features is True
+    if tokenizer == "bpe" and not usual and features:
+        raise ValueError(f"features: must be left out with the tokenizer bpe, whose tokens have none, got "
+                         f"{brief(features)}")
+    if tokenizer == "bpe" or not usual and not features:
+        return ()
+    if not usual and not isinstance(features, list | tuple):
+        raise ValueError(f"features: must be None, False or a list of kinds, got {brief(features)}")
+    return checked_kinds("features", _mode(tokenizer), None if usual else features)
+
+
+def _mode(tokenizer):
+    return "char" if tokenizer == "char" else "word"
 
 
 def _check_characters(texts, option):

@@ -108,7 +108,7 @@ class TokenFeatures:
     """
 
     def __init__(self, mode, kinds, features):
-        self.mode, self.kinds = mode, _checked_kinds("TokenFeatures", mode, kinds)
+        self.mode, self.kinds = mode, checked_kinds("TokenFeatures", mode, kinds)
         self.features = tuple(features)
         self._id_of = {feature: i for i, feature in enumerate(self.features)}
         self._row = lru_cache(maxsize=CACHED)(self._row_of_word)
@@ -124,7 +124,7 @@ class TokenFeatures:
         Raises ValueError for a mode or a kind that is none, numbers below 1, no token and a lone surrogate;
         TypeError for what is no str.
         """
-        kinds = _checked_kinds("train", mode, kinds)
+        kinds = checked_kinds("train", mode, kinds)
         least, most = checked_whole("min_count", min_count), checked_whole("max_features", max_features)
         sequences, counts = checked_sequences(sequences), Counter()
         if mode == "word":
@@ -191,7 +191,7 @@ class TokenFeatures:
                              f"got {brief(data.get('format'))}")
         if not isinstance(data.get("kinds"), list):
             raise ValueError(f"features: kinds must be a list, got {brief(data.get('kinds'))}")
-        kinds = _checked_kinds("features", data.get("mode"), data["kinds"])
+        kinds = checked_kinds("features", data.get("mode"), data["kinds"])
         features, names, seen = data.get("features"), set().union(*(NAMES[kind] for kind in kinds)), set()
         if not isinstance(features, list):
             raise ValueError(f"features: features must be a list of strings, got {brief(features)}")
@@ -235,7 +235,7 @@ def _around(tokens):
     return ["", *tokens[:-1]][:len(tokens)], tokens, [*tokens[1:], ""][:len(tokens)]
 
 
-def _checked_kinds(function, mode, kinds):
+def checked_kinds(function, mode, kinds):
     """The kinds as a tuple in the order of KINDS; None for the usual ones; ValueError for what is none."""
     if not isinstance(mode, str) or mode not in KINDS:
         raise ValueError(f"{function}: mode must be one of {', '.join(KINDS)}, got {brief(mode)}")
