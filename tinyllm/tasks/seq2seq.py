@@ -82,13 +82,12 @@ class Task(supervised.SupervisedTask):
     def __init__(self, tokenizer, records, dev, settings, about, rng):
         trained = TrainedSeq2Seq(None, tokenizer, settings["max_len"], settings["truncate"])
         sources, targets = trained.inputs, Inputs(tokenizer, _longest_target(settings), option="--max-target-len")
-        self.sources = [sources.of_text(record.source.strip()) for record in records]
+        self.sources = [sources.of_text(record.source) for record in records]
         self.targets = [targets.of_text(record.targets[0]) for record in records]
         self.remarks = sources.what_was_cut("training sources") + targets.what_was_cut("training targets")
         self.dev, self.dev_pairs = dev, []
         if dev is not None:
-            self.dev_pairs = [(sources.of_text(record.source.strip()), targets.of_text(record.targets[0]))
-                              for record in dev]
+            self.dev_pairs = [(sources.of_text(record.source), targets.of_text(record.targets[0])) for record in dev]
             self.remarks += sources.what_was_cut("dev sources") + targets.what_was_cut("dev targets")
             # all along dev, of which the first ones may be of one file alone
             self.decoded = range(0, len(dev), -(-len(dev) // DECODED))
