@@ -1,6 +1,10 @@
+import os
+import subprocess
+import sys
+
 import pytest
 
-from tests.process import run_python
+from tests.process import ROOT, run_python
 from tinyllm.data.labelled import read_labelled, read_tagged
 from tinyllm.data.made import bilingual, entities, sentiment, unlabelled
 from tinyllm.data.pairs import read_pairs
@@ -23,6 +27,22 @@ def test_the_readers_read_what_was_made(folder):
     tagged = read_tagged([folder / "entities.en.train.tsv"])
     assert [each[:2] for each in tagged] == entities("train", "en", 3)
     assert read_text(folder / "text.zh.txt") == unlabelled("zh", 3)
+
+
+@pytest.mark.parametrize("arguments, code, message", [
+    (["--help"], 0, ""), (["--seed"], 2, "required: FOLDER"), ([], 2, "required: FOLDER"),
+    ([""], 2, "FOLDER must"),
+    (["new", "x"], 2, "SEED must be a whole number from 0, got x"), (["new", "1", "2"], 2, "unrecognized arguments: 2"),
+    (["/dev/null"], 1, "tinyllm.data.made: /dev/null: File exists"),
+    (["full"], 1, "tinyllm.data.made: full: is there already and not empty; choose another name")])
+def test_nothing_is_written_where_it_should_not_be(tmp_path, arguments, code, message):
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "notes").write_text("mine")
+    result = subprocess.run([sys.executable, "-m", "tinyllm.data.made", *arguments], cwd=tmp_path, text=True,
+                            capture_output=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert result.returncode == code and message in result.stderr
+    assert "Traceback" not in result.stderr and (code != 1 or result.stderr.count("\n") == 1)
+    assert [path.name for path in tmp_path.rglob("*")] == ["full", "notes"]
 
 
 def test_a_file_for_every_split_and_language(folder):

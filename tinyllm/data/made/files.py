@@ -17,9 +17,14 @@ from tinyllm.data.made.translation import bilingual
 
 
 def write(folder, seed=0):
-    """Write every split of every language into a folder, which is made where it is missing: the paths."""
+    """Write every split of every language into a folder, which is made where it is missing: the paths.
+
+    Raises ValueError for a folder that holds something, OSError for one that cannot be made.
+    """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
+    if any(folder.iterdir()):
+        raise ValueError(f"{folder}: is there already and not empty; choose another name")
     texts = {}
     for split in SPLITS:
         texts[f"translation.{split}.tsv"] = _lines(bilingual(split, seed))
