@@ -599,6 +599,14 @@ def test_options_of_another_task_are_wrong_usage(trained, capsys):
         assert stop.value.code == 2 and message in capsys.readouterr().err
 
 
+def test_what_answers_does_not_write(trained, capsys):
+    for task in TASKS:
+        capsys.readouterr()
+        assert main(["generate", task, "the"]) == 1
+        assert capsys.readouterr() == (
+            "", f"tinyllm: {task}: is a run of {task}, which answers (tinyllm predict), not one to write\n")
+
+
 def test_one_sentence_for_a_bad_file(trained, capsys):
     capsys.readouterr()
     (trained / "bad.tsv").write_text("alone\n")

@@ -15,6 +15,9 @@ def add_arguments(parser):
 def run(args):
     import tinyllm
     model = tinyllm.load(args.run_folder)
+    if model.task != "lm":
+        raise ValueError(
+            f"{args.run_folder}: is a run of {model.task}, which answers (tinyllm predict), not one to write")
     choice = {name: getattr(args, name) for name in (
         "max_tokens", "temperature", "top_k", "top_p", "repetition_penalty")}
     if args.json:
