@@ -257,6 +257,38 @@ def test_ctrl_c_saves_and_resume_goes_on(folder):
     assert resumed.communicate(timeout=60) and resumed.returncode == 0
 
 
+@pytest.mark.parametrize("closed, code, out, message", [
+    (">&-", 0, "", ""), ("<&-", 0, "she", ""), ("2>&-", 0, "she", ""), ("--top-k 3 >&- 2>&- <&-", 0, "", ""),
+    ("--top-p 0 >&-", 2, "", "--top-p: must be")])
+def test_closed_streams(trained, closed, code, out, message):
+    """What would be written there is lost, and goes into no file."""
+    before = {path.name: path.read_bytes() for path in trained.iterdir()}
+    result = subprocess.run(f"{sys.executable} -m tinyllm generate run she --max-tokens 5 {closed}", shell=True,
+                            capture_output=True, text=True, cwd=trained.parent,
+                            env={**os.environ, "PYTHONPATH": os.path.dirname(os.path.dirname(tinyllm.__file__))})
+    assert result.returncode == code and result.stdout.startswith(out) and message in result.stderr
+    assert "Traceback" not in result.stderr and (out or not result.stdout)
+    assert {path.name: path.read_bytes() for path in trained.iterdir()} == before
+
+
+def test_a_training_that_nobody_watches(folder):
+    code = "from tinyllm.cli import main; raise SystemExit(main())"
+    arguments = ["pretrain", "book.txt", *SMALL, "--steps", "2", "--out", "run"]
+    result = subprocess.run(f"{sys.executable} -c '{code}' {' '.join(arguments)} 2>&-", shell=True, cwd=folder,
+                            capture_output=True, text=True,
+                            env={**os.environ, "PYTHONPATH": os.path.dirname(os.path.dirname(tinyllm.__file__))})
+    assert result.returncode == 0 and result.stdout.startswith("run: 2 steps in ") and result.stdout.count("\n") == 1
+
+
+def test_ctrl_c_while_importing():
+    code = ("import runpy, sys\nclass Stop:\n    def find_spec(name, *rest):\n"
+            "        if name == 'tinyllm.cli': raise KeyboardInterrupt\n"
+            "sys.meta_path.insert(0, Stop)\nrunpy.run_module('tinyllm', run_name='__main__')")
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
+                            env={**os.environ, "PYTHONPATH": os.path.dirname(os.path.dirname(tinyllm.__file__))})
+    assert result.returncode == 130 and result.stderr == "tinyllm: interrupted, nothing new was saved\n"
+
+
 def test_nobody_reads_on(trained):
     """A reader that goes away (head) is no error message."""
     result = subprocess.run(f"{sys.executable} -m tinyllm generate run --max-tokens 2000 | head -c 10",

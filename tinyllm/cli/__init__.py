@@ -38,6 +38,7 @@ def parser():
 
 def main(argv=None):
     """Run one verb; returns the exit code."""
+    _open_what_is_closed()
     args = parser().parse_args(argv)
     if args.version:
         from tinyllm import __version__
@@ -48,8 +49,7 @@ def main(argv=None):
         return 2
     try:
         code = args.run(args) or 0
-        if sys.stdout is not None:
-            sys.stdout.flush()  # here, where what goes wrong is still answered
+        sys.stdout.flush()  # here, where what goes wrong is still answered
         return code
     except KeyboardInterrupt as stop:
         print(f"tinyllm: {str(stop) or 'interrupted, nothing new was saved'}", file=sys.stderr)
@@ -65,6 +65,14 @@ def main(argv=None):
     except (ValueError, ArithmeticError, MemoryError) as error:
         print(f"tinyllm: {error or type(error).__name__}", file=sys.stderr)
         return 1
+
+
+def _open_what_is_closed():
+    """A standard stream that is closed leads nowhere: else it is None, and the next file that is opened, a run's
+    weights perhaps, gets its number and whatever is written there."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))
 
 
 def _forget_stdout():
