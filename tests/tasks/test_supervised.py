@@ -593,6 +593,22 @@ def test_options_of_another_task_are_wrong_usage(trained, capsys):
             (["finetune", "tag", "--train", "tag.tsv", "--out", "x", "--from", "y", "--hidden-dim", "8"],
              "--from takes sizes and tokenizer from the pretrained run: leave out --hidden-dim"),
             (["finetune", "tag", "--out", "tag", "--resume", "--no-crf", "--lr", "1"], "leave out --lr, --no-crf"),
+            (["finetune", "classify", "--train", "x", "--out", "y", "--fields", "a,b,c"],
+             "--fields must be two for classify, label and text, got a,b,c"),
+            (["finetune", "tag", "--train", "x", "--out", "y", "--columns", "1,2,3"],
+             "--columns must be two for tag, token and tag, got 1,2,3"),
+            (["evaluate", "tag", "tag.tsv", "--columns", "1,2,3"], "--columns must be two for tag"),
+            (["finetune", "classify", "--train", "x", "--out", "y", "--format", "babi"],
+             "--format: invalid choice: 'babi' (choose from 'tsv', 'csv', 'jsonl')"),
+            (["evaluate", "classify", "classify.tsv", "--format", "lines"],
+             "--format must be one of tsv, csv, jsonl for classify, got lines"),
+            (["finetune", "seq2seq", "--train", "x", "y", "--dev", "z", "--out", "y", "--format", "lines"],
+             "--format lines takes two files, sources and targets, for --dev, got 1"),
+            (["evaluate", "seq2seq", "seq2seq.tsv", "--format", "lines"], "two files, sources and targets, for FILE"),
+            (["finetune", "tag", "--train", "x", "--out", "y", "--vocab-size", "1"],
+             "--vocab-size must be at least 5 for --tokenizer token, got 1"),
+            (["finetune", "seq2seq", "--train", "x", "--out", "y", "--vocab-size", "99"],
+             "--vocab-size must be at least 260 for --tokenizer bpe, got 99"),
             (["finetune", "classify", "--train", "x", "--out", "y", "--columns", "1"], "numbers from 1 separated")]:
         with pytest.raises(SystemExit) as stop:
             main(arguments)

@@ -40,7 +40,7 @@ def test_worked_example():
     assert tokenizer.merges == [(68, 68, 260), (68, 69, 261), (260, 261, 262)]
     ids = tokenizer.encode("aaabdaaabac")
     assert ids.tolist() == [262, 71, 262, 68, 70] and ids.dtype == np.int32
-    with pytest.raises(ValueError, match=r"^train: vocab_size must be 260..263 \(no pair of this text occurs "
+    with pytest.raises(ValueError, match=r"^vocab_size must be 260..263 \(no pair of this text occurs "
                                          r"twice then\), got 264$"):
         BPETokenizer.train("aaabdaaabac", vocab_size=264)
 
@@ -152,8 +152,8 @@ def test_an_unfinished_character_is_marked():
 @pytest.mark.parametrize("call, message", [
     (lambda: BPETokenizer.train(""), r"^train: text must have at least one character, got none$"),
     (lambda: BPETokenizer.train("ab", vocab_size=259),
-     r"^train: vocab_size must be at least 260 \(the special tokens and the 256 bytes\), got 259$"),
-    (lambda: BPETokenizer.train("ab", vocab_size="big"), r"^train: vocab_size must be an integer, got 'big'"),
+     r"^vocab_size must be at least 260 \(the special tokens and the 256 bytes\), got 259$"),
+    (lambda: BPETokenizer.train("ab", vocab_size="big"), r"^vocab_size must be an integer, got 'big'"),
     (lambda: BPETokenizer.train("a\ud83d"),
      r"^train: text must have no lone surrogate, got U\+D83D at position 1$"),
     (lambda: TRAINED.encode("abc\udc00"),

@@ -76,7 +76,7 @@ def test_what_is_no_token_is_named(token):
     ({"sequences": [[], " "]}, "^train: sequences must have at least one token, got none$"),
     ({"min_count": 0}, "^train: min_count must be a whole number from 1, got 0$"),
     ({"min_count": 1.5}, "^train: min_count must be a whole number from 1, got 1.5$"),
-    ({"vocab_size": 11}, r"^train: vocab_size must be 5..10 \(4 special tokens and the 6 distinct tokens"),
+    ({"vocab_size": 11}, r"^vocab_size must be 5..10 \(4 special tokens and the 6 distinct tokens"),
 ])
 def test_wrong_arguments_are_named(options, message):
     with pytest.raises(ValueError, match=message):

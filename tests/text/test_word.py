@@ -63,6 +63,6 @@ def test_decoder_gives_each_word():
 
 
 def test_too_large_a_vocabulary_is_named():
-    with pytest.raises(ValueError, match=r"^train: vocab_size must be 5..6 \(4 special tokens and the 2 "
+    with pytest.raises(ValueError, match=r"^vocab_size must be 5..6 \(4 special tokens and the 2 "
                                          r"distinct words of the text\), got 100$"):
         WordTokenizer.train("so so", vocab_size=100)

@@ -2,7 +2,7 @@
 import argparse
 import math
 
-from tinyllm.tasks.settings import BUDGETS, CELLS, ERRORS
+from tinyllm.tasks.settings import BUDGETS, CELLS, ERRORS, FORMATS
 
 
 class Defaults(argparse.ArgumentDefaultsHelpFormatter):
@@ -59,6 +59,9 @@ def number(kind, least=None, most=None, above=None, below=None):
     return convert
 
 
+# the special tokens and something to say; all bytes
+LEAST_VOCABULARY = {"char": 5, "word": 5, "token": 5, "bpe": 260}
+PICKED = {"classify": "label and text", "tag": "token and tag"}  # of a file with more
 count = number(int, least=1)
 fraction = number(float, least=0, below=1)
 
@@ -140,11 +143,11 @@ def given_of(args, settings, names):
     return ", ".join(names.get(name, "--" + name.replace("_", "-")) for name in settings if name in args.given)
 
 
-def add_data(parser, of_tags=False):
-    """How a file of examples is read; of_tags: those of `finetune tag` alone, whose files have one format."""
-    data = parser.add_argument_group("data")
+def add_data(parser, task="seq2seq"):
+    """How a file of examples is read, of this task or, seq2seq having all of it, of any."""
+    data, of_tags = parser.add_argument_group("data"), task == "tag"
     if not of_tags:
-        data.add_argument("--format", choices=["tsv", "lines", "csv", "jsonl", "babi"],
+        data.add_argument("--format", choices=FORMATS[task],
                           help="of the files (else by their names and first lines)")
         data.add_argument("--fields", type=_names, metavar="A,B", help="the fields of a CSV or JSON Lines file")
     data.add_argument("--columns", type=_columns, metavar="I,J", help=(
@@ -152,6 +155,26 @@ def add_data(parser, of_tags=False):
         "the columns of a TSV, from 1"))
     data.add_argument("--errors", choices=ERRORS, default="strict",
                       help="what to do with bytes that are not UTF-8")
+
+
+def check_data(args, task, **files):
+    """Wrong usage: another number of fields, columns or files than the task's examples have.  files: option=names"""
+    for option in ("fields", "columns"):
+        if task in PICKED and (picked := getattr(args, option, None)) and len(picked) != 2:
+            args.usage(f"--{option} must be two for {task}, {PICKED[task]}, got {','.join(map(str, picked))}")
+    chosen = getattr(args, "format", None)
+    if chosen and chosen not in FORMATS.get(task, ()):
+        args.usage(f"--format must be one of {', '.join(FORMATS[task])} for {task}, got {chosen}")
+    for option, names in files.items():
+        if chosen == "lines" and names and len(names) != 2:
+            args.usage(f"--format lines takes two files, sources and targets, for {option}, got {len(names)}")
+
+
+def check_vocabulary(args):
+    """Wrong usage: fewer tokens than any text needs."""
+    least = LEAST_VOCABULARY[args.tokenizer]
+    if args.vocab_size is not None and args.vocab_size < least:
+        args.usage(f"--vocab-size must be at least {least} for --tokenizer {args.tokenizer}, got {args.vocab_size}")
 
 
 def _names(text):

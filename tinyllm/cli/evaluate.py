@@ -1,7 +1,7 @@
 """tinyllm evaluate RUN FILE: the scores of a run's task."""
 import sys
 
-from tinyllm.cli.arguments import add_data, add_json, add_search, given_of, print_json
+from tinyllm.cli.arguments import add_data, add_json, add_search, check_data, given_of, print_json
 
 OPTIONS = {"lm": ("errors",), "classify": ("format", "fields", "columns", "errors"), "tag": ("columns", "errors"),
            "seq2seq": ("format", "fields", "columns", "errors", "beam", "length_penalty")}
@@ -22,6 +22,7 @@ def run(args):
     others = {name for names in OPTIONS.values() for name in names} - {*OPTIONS[task]}
     if given := given_of(args, sorted(others), {}):
         args.usage(f"{args.run_folder} is a run of {task}: leave out {given}")
+    check_data(args, task, FILE=args.files)
     scores = model.evaluate(*args.files, **{name: getattr(args, name) for name in OPTIONS[task]
                                             if getattr(args, name) is not None})
     if args.json:

@@ -1,6 +1,7 @@
 """tinyllm finetune classify|tag|seq2seq: a model from labelled data, from nothing or from a pretrained one."""
 from tinyllm.cli.arguments import (
-    Defaults, add_data, add_json, add_model, add_run, add_training, check_model, check_resumed, count, fraction,
+    Defaults, add_data, add_json, add_model, add_run, add_training, check_data, check_model, check_resumed,
+    check_vocabulary, count, fraction,
     given_of, number, print_json)
 from tinyllm.cli.pretrain import draw_curves
 from tinyllm.tasks.settings import FINETUNE, FROM_RUN, MINUTES, SELECT, TOKENIZERS, TRUNCATE
@@ -34,7 +35,7 @@ def _add_arguments(parser, task):
                         help=f"by which score on it, ties by valid_loss ({SELECT[task][0]})")
     add_run(parser)
     add_json(parser)
-    add_data(parser, of_tags=task == "tag")
+    add_data(parser, task)
 
     start = parser.add_argument_group("start")
     start.add_argument("--from", dest="from_run", metavar="RUN",
@@ -90,6 +91,8 @@ def check(args):
     if not (args.train or args.resume):
         args.usage("--train needs at least one FILE")
     check_model(args)
+    check_vocabulary(args)
+    check_data(args, args.task, **{"--train": args.train, "--dev": args.dev})
     check_resumed(args, FINETUNE[args.task], NAMES)
     for name in ("patience", "select"):
         if getattr(args, name) and not args.dev:

@@ -3,7 +3,8 @@ import importlib.util
 import sys
 
 from tinyllm.cli.arguments import (
-    add_json, add_model, add_run, add_training, check_model, check_resumed, count, fraction, given_of, print_json)
+    add_json, add_model, add_run, add_training, check_model, check_resumed, check_vocabulary, count, fraction,
+    given_of, print_json)
 from tinyllm.tasks.settings import ERRORS, MINUTES, PRETRAIN, TOKENIZERS
 
 
@@ -40,9 +41,6 @@ def add_arguments(parser):
     parser.set_defaults(**PRETRAIN)
 
 
-LEAST_VOCABULARY = {"char": 5, "word": 5, "bpe": 260}  # the special tokens and something to say; all bytes
-
-
 def settings_of(args):
     """The arguments that decide what the training computes."""
     return {name: getattr(args, name) for name in PRETRAIN}
@@ -52,9 +50,7 @@ def check(args):
     """Wrong usage that one argument alone does not show."""
     if "" in (args.out, args.valid, args.embeddings_from, *args.files):
         args.usage("FILE and RUN must be names, got an empty one")
-    least = LEAST_VOCABULARY[args.tokenizer]
-    if args.vocab_size is not None and args.vocab_size < least:
-        args.usage(f"--vocab-size must be at least {least} for --tokenizer {args.tokenizer}, got {args.vocab_size}")
+    check_vocabulary(args)
     if args.patience and args.files and not args.valid and not args.valid_fraction:
         args.usage("--patience needs a validation text, and --valid-fraction 0 leaves none")
     check_model(args)

@@ -146,10 +146,10 @@ def checked_vocab_size(vocab_size, least, most, why):
     try:
         size = operator.index(vocab_size)
     except TypeError:
-        raise ValueError(f"train: vocab_size must be an integer, got {vocab_size!r}") from None
+        raise ValueError(f"vocab_size must be an integer, got {vocab_size!r}") from None
     if size < least or most is not None and size > most:
         expected = f"at least {least}" if most is None else f"{least}..{most}"
-        raise ValueError(f"train: vocab_size must be {expected} ({why}), got {size}")
+        raise ValueError(f"vocab_size must be {expected} ({why}), got {size}")
     return size
 
 
