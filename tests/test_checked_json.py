@@ -1,7 +1,7 @@
 """JSON from outside: what is refused, and how a value stands in a message."""
 import pytest
 
-from tinyllm.checked_json import MAX_DEPTH, brief, parse
+from tinyllm.checked_json import MAX_DEPTH, brief, first_of, parse
 
 
 def test_an_object_is_read():
@@ -36,3 +36,10 @@ def test_values_are_cut_in_messages():
         wide = [wide] * 100
     for value in ("x" * 10**6, [list(range(10**6))] * 2, wide, {"a" * 99: {"b" * 99: wide}}):
         assert len(brief(value)) <= 60
+
+
+def test_lists_are_cut_in_messages():
+    assert first_of(["a", "b"]) == "'a', 'b'" and first_of([]) == ""
+    assert first_of(list("abcdefgh")) == "'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'"
+    assert first_of([str(i) for i in range(2000)], 2) == "'0', '1' and 1,998 more"
+    assert len(first_of(["x" * 1000] * 1000)) < 520

@@ -35,6 +35,12 @@ def brief(value):
     return text if len(text) <= 60 else text[:57] + "..."
 
 
+def first_of(values, shown=8):
+    """Values for an error message, however many there are: the first few, each brief, and how many more."""
+    rest = len(values) - shown
+    return ", ".join(map(brief, values[:shown])) + (f" and {rest:,} more" if rest > 0 else "")
+
+
 def _depth(data):
     """How deep the brackets of JSON text nest; those inside strings do not count."""
     brackets = _STRING.sub(b"", data).translate(None, _NO_BRACKET)

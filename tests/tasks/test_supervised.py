@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import tinyllm
-from tests.tasks.supervised import DATA, OPTIONS, SEQ2SEQ, SMALL, TAG, files, pretrained, settings, train
+from tests.tasks.supervised import CLASSIFY, DATA, OPTIONS, SEQ2SEQ, SMALL, TAG, files, pretrained, settings, train
 from tests.training.same_run import assert_same_run
 from tinyllm.cli import main
 from tinyllm.models import Seq2Seq
@@ -265,16 +265,47 @@ def test_a_start_with_another_tokenizer(tmp_path):
 
 
 @pytest.mark.parametrize("task, bad, message", [
-    ("classify", "good\tfine\nworse\tno\n", r"dev.tsv:2: the label must be one of the training data's, bad, good, got "
-                                            "'worse'"),
+    ("classify", "good\tfine\nworse\tno\n", "dev.tsv:2: the label must be one of the training data's, 'bad', 'good', "
+                                            "got 'worse'"),
     ("tag", "Ann\tB-PER\n\nBob\tO\nRex\tB-DOG\n", "dev.tsv:4: the tag must be one of the training data's, "
-                                                  "O, B-LOC, I-LOC, B-PER, I-PER, got 'B-DOG'"),
+                                                  "'O', 'B-LOC', 'I-LOC', 'B-PER', 'I-PER', got 'B-DOG'"),
 ])
 def test_a_label_of_dev_that_train_never_had(tmp_path, task, bad, message):
     (tmp_path / "dev.tsv").write_text(bad)
     with pytest.raises(ValueError, match=message):
         train(task, tmp_path / "run", "--train", files(tmp_path)[task], "--dev", tmp_path / "dev.tsv")
     assert not (tmp_path / "run").exists()
+
+
+def test_scored_on_labels_that_train_never_had(trained):
+    (trained / "new.tsv").write_text("Ann\tB-PER\nRex\tB-DOG\n")
+    with pytest.raises(ValueError, match="new.tsv:2: the tag must be one of the training data's, .* got 'B-DOG'"):
+        tinyllm.load("tag").evaluate("new.tsv")
+    (trained / "new.tsv").write_text("worse\tfine\n")
+    with pytest.raises(ValueError, match="new.tsv:1: the label must be one of the training data's, .* got 'worse'"):
+        tinyllm.load("classify").evaluate("new.tsv")
+
+
+def test_columns_that_are_swapped_are_asked_about(tmp_path):
+    data, said = files(tmp_path)["classify"], []
+    data.write_text("".join(f"{line} {i % 30}\n" for i, line in enumerate(CLASSIFY.splitlines())))
+    progress = type("P", (supervised_progress(),), {"message": lambda self, text: said.append(text)})(quiet=True)
+    for columns in ("1,2", "2,1"):
+        supervised.finetune("classify", tmp_path / columns, settings(
+            "classify", "--train", data, "--steps", 1, "--columns", columns), progress=progress)
+    assert [sentence for sentence in said if "label" in sentence] == [
+        "40 of 40 training texts have a label that no other has: is it the label that comes first, then the text? "
+        "(--columns 2,1 and --fields pick them)"]
+
+
+def test_a_label_is_one_line(tmp_path):
+    """Of the quoted field of a CSV, which may hold several."""
+    (tmp_path / "a.csv").write_text('label,text\n"good\nvery\tgood",fine\n"good\nvery\tgood",nice\n')
+    (tmp_path / "b.csv").write_text('label,text\nbad,awful\n')
+    train("classify", tmp_path / "run", "--train", tmp_path / "a.csv", tmp_path / "b.csv", "--fields", "label,text",
+          "--steps", 1)
+    model = tinyllm.load(tmp_path / "run")
+    assert model.shown({"label": model.labels[1]}) == "good very good" and "\n" in model.labels[1]
 
 
 def test_training_data_that_teach_nothing(tmp_path):

@@ -11,7 +11,7 @@ import re
 import sys
 
 from tinyllm import checked_json
-from tinyllm.checked_json import brief
+from tinyllm.checked_json import brief, first_of
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -125,9 +125,7 @@ def _jsonl_rows(path, lines, names, fields):
 
 def _check_fields(where, names, fields, present):
     """Raise ValueError where the fields to pick are not said, not there, or there twice."""
-    there = ", ".join(map(repr, present)) or "none"
-    if fields is None:
-        raise ValueError(f"{where}: --fields must say which are {' and '.join(names)}, there are {there}")
-    for field in fields:
-        if present.count(field) != 1:
-            raise ValueError(f"{where}: expected one field {field!r}, there are {there}")
+    wrong = [] if fields is None else [field for field in fields if present.count(field) != 1]
+    if fields is None or wrong:
+        expected = f"expected one field {wrong[0]!r}" if wrong else f"--fields must say which are {' and '.join(names)}"
+        raise ValueError(f"{where}: {expected}, there are {first_of(present) or 'none'}")

@@ -1,13 +1,16 @@
 """Classification: a text in, one of a few labels out, with probabilities."""
+from collections import Counter
+
 import numpy as np
 
 from tinyllm.autograd import no_grad
+from tinyllm.checked_json import brief, first_of
 from tinyllm.data.labelled import read_labelled
 from tinyllm.metrics.accuracy import accuracy
 from tinyllm.metrics.corpus import check_strings
 from tinyllm.models import Classifier
 from tinyllm.tasks import stored, supervised, vocabularies
-from tinyllm.tasks.inputs import Inputs, in_batches
+from tinyllm.tasks.inputs import Inputs, in_batches, one_line
 
 UNIT = "texts"
 
@@ -37,7 +40,14 @@ def check_dev(dev, about):
     for record in dev:
         if record.label not in known:
             raise ValueError(f"{record.where}: the label must be one of the training data's, "
-                             f"{', '.join(about['labels'])}, got {record.label!r}")
+                             f"{first_of(about['labels'])}, got {brief(record.label)}")
+
+
+def _labels_of_one(records):
+    """A sentence, in a list, where most texts have a label that no other has, as where columns are swapped."""
+    alone = sum(number == 1 for number in Counter(record.label for record in records).values())
+    return [f"{alone:,} of {len(records):,} training texts have a label that no other has: is it the label that comes "
+            "first, then the text? (--columns 2,1 and --fields pick them)"] if 2 * alone > len(records) > 9 else []
 
 
 def model_config(settings, tokenizer, about):
@@ -60,7 +70,7 @@ class Task(supervised.EncoderTask):
         trained = TrainedClassifier(None, tokenizer, about["labels"], settings["max_len"])
         inputs = trained.inputs
         examples = [inputs.of_text(record.text) for record in records]
-        self.remarks = inputs.what_was_cut("training texts")
+        self.remarks = _labels_of_one(records) + inputs.what_was_cut("training texts")
         self.dev, self.dev_inputs = dev, [inputs.of_text(record.text) for record in dev or []]
         self.remarks += inputs.what_was_cut("dev texts")
         self.labels = np.array([about["labels"].index(record.label) for record in records])
@@ -134,7 +144,7 @@ class TrainedClassifier:
     @staticmethod
     def shown(prediction):
         """What stands on a line for it."""
-        return prediction["label"]
+        return one_line(prediction["label"])
 
     def evaluate(self, *files, format=None, fields=None, columns=None, errors="strict"):
         """accuracy and macro_f1 (0..1), confusion, nats per text, over the files."""

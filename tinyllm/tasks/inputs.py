@@ -75,6 +75,11 @@ def in_batches(lengths, size=EVALUATED):
     return [order[begin:begin + size] for begin in range(0, len(order), size)]
 
 
+def one_line(text):
+    """A text that came from a quoted field or out of a model, so that a line of input has a line of output."""
+    return " ".join(text.replace("\t", " ").splitlines())
+
+
 def drop_words(ids, valid, features, p, rng, naming=0):
     """ids and features with each real token unseen with probability p: it is UNK, and of its features the first
     `naming`, which name it, are empty: what the others and its neighbours say has to do.

@@ -11,7 +11,7 @@ from tinyllm.metrics.exact_match import exact_match
 from tinyllm.metrics.rouge import rouge
 from tinyllm.models import Seq2Seq
 from tinyllm.tasks import stored, supervised
-from tinyllm.tasks.inputs import EVALUATED, Inputs, drop_words, in_batches
+from tinyllm.tasks.inputs import EVALUATED, Inputs, drop_words, in_batches, one_line
 from tinyllm.tasks.settings import SELECT
 from tinyllm.tasks.vocabularies import BPE
 from tinyllm.text import EOS, TOKENIZERS
@@ -172,7 +172,7 @@ class TrainedSeq2Seq:
     @staticmethod
     def shown(prediction):
         """What stands on a line for it."""
-        return " ".join(prediction["prediction"].splitlines())
+        return one_line(prediction["prediction"])
 
     def evaluate(self, *files, format=None, fields=None, columns=None, errors="strict", beam=BEAM,
                  length_penalty=1.0):

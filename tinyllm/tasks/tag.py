@@ -2,6 +2,7 @@
 import numpy as np
 
 from tinyllm.autograd import no_grad
+from tinyllm.checked_json import brief, first_of
 from tinyllm.data.labelled import read_tagged
 from tinyllm.metrics.corpus import check_strings
 from tinyllm.metrics.entity_f1 import bio_constraints, entity_f1
@@ -37,7 +38,7 @@ def check_dev(dev, about):
         for i, tag in enumerate(record.tags):
             if tag not in known:
                 raise ValueError(f"{record.where_is(i)}: the tag must be one of the training data's, "
-                                 f"{', '.join(about['tags'])}, got {tag!r}")
+                                 f"{first_of(about['tags'])}, got {brief(tag)}")
 
 
 def model_config(settings, tokenizer, about):
@@ -179,7 +180,9 @@ class TrainedTagger:
 
     def evaluate(self, *files, columns=None, errors="strict"):
         """precision, recall, f1 (0..1) of entities, by_type, over the files."""
-        return self.score(read(files, {"columns": columns, "errors": errors}))
+        records = read(files, {"columns": columns, "errors": errors})
+        check_dev(records, {"tags": self.tags})
+        return self.score(records)
 
     def score(self, records, examples=None):
         """The same over records; with what examples() makes of them, where known already, nats_per_token too."""
