@@ -146,7 +146,11 @@ def test_from_a_pretrained_run(tmp_path, task):
     assert run.config["training"]["tokenizer"] == "word" and run.config["training"]["hidden_dim"] == 16
     np.testing.assert_allclose(weights[f"{prefix}rnn.weight_hh_l0"], original["rnn.weight_hh_l0"], atol=1e-6)
     np.testing.assert_allclose(weights[f"{prefix}embedding.weight"], original["embedding.weight"], atol=1e-6)
-    assert any("taken over" in text and "rnn" in text and "new:" in text for text in said)
+    taken = "taken over from {}: {}embedding.weight, {}rnn (weight_ih_l0, weight_hh_l0, bias_ih_l0, bias_hh_l0), "
+    assert any(text.startswith(taken.format(start, *2 * [prefix])) for text in said)
+    new, = (text.partition("; new: ")[2].split(", ") for text in said if "taken over" in text)
+    assert f"{prefix}merge" in new and f"{prefix}rnn (weight_ih_l0_reverse" in new
+    assert task == "seq2seq" or f"{prefix}features" in new
     assert any(text.startswith("its tokenizer does not know ") for text in said)
     tinyllm.load(tmp_path / "run").predictions(["the red one"])
 
@@ -461,8 +465,16 @@ def test_other_data_are_refused_when_going_on(tmp_path):
     data = files(tmp_path)["classify"]
     train("classify", tmp_path / "run", "--train", data, "--steps", 2)
     data.write_text(data.read_text() + "good\tmore\n")
-    with pytest.raises(ValueError, match="the data are not those that the run was started with"):
+    with pytest.raises(ValueError, match="run: the data of --train must be what the run was started with, 40 records, "
+                                         "got 41 records"):
         train("classify", tmp_path / "run", "--steps", 4, resume=True)
+    train("classify", tmp_path / "two", "--train", data, "--dev", data, "--steps", 2)
+    config = json.loads((tmp_path / "two" / "config.json").read_text())
+    del config["checksums"]
+    config["data"]["dev_sha256"] = "0"
+    (tmp_path / "two" / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ValueError, match="two: the data of --dev must be .* with, 41 records, got 41 others"):
+        train("classify", tmp_path / "two", "--steps", 4, resume=True)
     with pytest.raises(ValueError, match="its task is classify, not tag"):
         train("tag", tmp_path / "run", resume=True)
 

@@ -150,8 +150,8 @@ def pretrain(out, settings=None, *, resume=False, force=False, progress=None):
             tokenizer = make_tokenizer(train_text, settings["tokenizer"], settings["vocab_size"])
         config = {"vocab_size": tokenizer.vocab_size, **{name: settings[name] for name in MODEL}}
     else:
-        if data != run.config["data"]:
-            raise ValueError(f"{out}: the text is not the one the run was started with")
+        stored.check_same_data(run, data, "characters", text=("sha256", "train_chars"),
+                               **{"validation text": ("valid_sha256", "valid_chars")})
         tokenizer, config = tokenizers.tokenizer_from_json(run.tokenizer_json), run.config["model"]
     ids = encoded(tokenizer, train_text, settings["reverse"])
     kind = ShuffledWindows if settings["shuffle"] else ContiguousBatches

@@ -90,6 +90,18 @@ def check_resumable(run, task, **entries):
                                  f"{brief(run.config.get(name))}")
 
 
+def check_same_data(run, data, unit, **parts):
+    """ValueError unless data are those that the run was started with.
+
+    parts  what a part is called -> the names of its sha256 and of its number of units in data
+    """
+    for part, (sha256, number) in parts.items():
+        before, now = run.config["data"].get(number), data[number]
+        if data[sha256] != run.config["data"].get(sha256) or before != now:
+            raise ValueError(f"{run.path}: the {part} must be what the run was started with, {brief(before)} {unit}, "
+                             f"got {now} {'others' if before == now else unit}")
+
+
 def language_model(path):
     """config, tokenizer, weights and training settings of a pretrained run, to start another model from."""
     run = RunFolder.open(path)

@@ -132,8 +132,8 @@ def finetune(name, out, settings=None, *, resume=False, force=False, progress=No
         about = module.describe(records)
         config = module.model_config(settings, tokenizer, about)
     else:
-        if data != run.config["data"]:
-            raise ValueError(f"{out}: the data are not those that the run was started with")
+        stored.check_same_data(run, data, "records", **{"data of --train": ("sha256", "train_records"),
+                                                        "data of --dev": ("dev_sha256", "dev_records")})
         config, about, tokenizer, _ = stored.supervised(run)
     if dev is not None:
         module.check_dev(dev, about)
@@ -142,7 +142,8 @@ def finetune(name, out, settings=None, *, resume=False, force=False, progress=No
     task.start(module.make_model(config, of_weights))
     if pretrained is not None:
         taken, new = module.transfer(task.model, pretrained)
-        task.remarks.append(f"taken over from {settings['from_run']}: {_named(taken)}; new: {_named(new)}")
+        runs = " and ".join(filter(None, (settings["from_run"], settings["from_reversed"])))
+        task.remarks.append(f"taken over from {runs}: {_named(taken, new)}; new: {_named(new, taken)}")
         unknown = np.concatenate([each.ids for each in task.learnt_from()]) == UNK
         task.remarks.append(f"its tokenizer does not know {unknown.mean():.1%} of the {len(unknown):,} training tokens")
     else:
@@ -237,6 +238,15 @@ def _sha256(records):
     return digest.hexdigest()
 
 
-def _named(names):
-    """Names for a person: layers instead of each of their arrays."""
-    return ", ".join(dict.fromkeys(name.rsplit(".", 1)[0] if "." in name else name for name in names)) or "nothing"
+def _named(names, others):
+    """Names of arrays for a person: of a layer its own, with its arrays where some of them are among the others."""
+    layers, cut, shown = {}, {name.rpartition(".")[0] for name in others}, []
+    for name in names:
+        layer, _, array = name.rpartition(".")
+        layers.setdefault(layer, []).append(array)
+    for layer, arrays in layers.items():
+        if not layer or len(arrays) == 1:
+            shown += [f"{layer}.{array}".removeprefix(".") for array in arrays]
+        else:
+            shown.append(f"{layer} ({', '.join(arrays)})" if layer in cut else layer)
+    return ", ".join(shown) or "nothing"
