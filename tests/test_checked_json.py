@@ -14,6 +14,8 @@ def test_brackets_in_strings_have_no_depth():
 
 @pytest.mark.parametrize("data, message", [
     (b"", r"file: not valid JSON \(Expecting value"),
+    (b'{"a": }', r"file: not valid JSON \(Expecting value at column 7\)$"),
+    (b'{"a":\n}', r"file: not valid JSON \(Expecting value: line 2 column 1"),
     (b"[1]", "file: must hold a JSON object, got list"),
     (b'{"a": 1, "a": 1}', r"file: not valid JSON \(key 'a' stands twice\)"),
     (b'{"a": {"b": 1, "b": 1}}', r"file: not valid JSON \(key 'b' stands twice\)"),

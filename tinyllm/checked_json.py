@@ -23,6 +23,8 @@ def parse(data, name):
         value = json.loads(data.decode("utf-8"), object_pairs_hook=_unique, parse_float=_finite,
                            parse_constant=_finite)
     except ValueError as error:
+        if isinstance(error, json.JSONDecodeError) and b"\n" not in data:  # JSON Lines: the name has a line already
+            error = f"{error.msg} at column {error.colno}"
         raise ValueError(f"{name}: not valid JSON ({error})") from None
     if not isinstance(value, dict):
         raise ValueError(f"{name}: must hold a JSON object, got {type(value).__name__}")

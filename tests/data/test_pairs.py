@@ -120,7 +120,11 @@ def test_numbers_do_not_make_lines_babi(write):
     ({"a_en": "a\nb\nc\n", "a_de": "A\n  \nC\n"}, {}, "a.de:2: the target must not be empty, got '  '"),
     ({"a_en": "a\n"}, {"format": "lines"}, "read_pairs: format lines takes two files, .* got 1"),
     ({"a_en": "a\n", "a_de": "A"}, {"fields": ("a", "b")}, "a.en: --fields picks from CSV .* read as lines"),
-    ({"a_en": "a\n", "a_de": "A", "a_fr": "a"}, {}, "a.en:1: expected source TAB target, got one field, 'a'"),
+    ({"a_en": "a\n", "a_de": "A", "a_fr": "a"}, {}, "a.en:1: expected source TAB target, got one field, 'a' "
+     r"\(or two line-aligned files, sources and targets, got 3\)$"),
+    ({"a_en": "a\n"}, {}, r"a.en:1: expected source TAB target, .*\(or two line-aligned files, .* got 1\)$"),
+    ({"a_txt": BABI.replace("1 ", "7 ", 1)}, {}, "a.txt:1: a bAbI file must begin with a statement of ID 1, got '7 "),
+    ({"a_txt": BABI.split("\n", 2)[2]}, {}, "a.txt:1: a bAbI file must begin with a statement of ID 1, got '"),
     ({"a_csv": "a,b\n1,2"}, {}, "a.csv:1: --fields must say which are source and target, there are 'a'"),
     ({"a_csv": "a,b\n1,2"}, {"fields": ("a",)}, "read_pairs: fields must be 2 or more, one for source"),
     ({"a_txt": BABI}, {"fields": ("a", "b")}, "a.txt: --fields picks from CSV .* read as babi"),

@@ -62,6 +62,18 @@ def test_a_bad_byte_that_arrives():
     assert list(arriving_lines(Pipe(b"ab\xff\n"), "x", "replace")) == [["ab\ufffd"]]
 
 
+@pytest.mark.parametrize("data, message", [
+    ("ab".encode("utf-16-le").join([b"\xff\xfe", b""]), r"is UTF-16 \(it begins with ff fe\), expected UTF-8$"),
+    ("ab".encode("utf-16-be").join([b"\xfe\xff", b""]), r"is UTF-16 \(it begins with fe ff\), expected UTF-8$"),
+    (gzip.compress(b"ab"), r"is gzip \(it begins with 1f 8b\), expected a name that ends in .gz, or UTF-8$")])
+def test_what_is_no_text_at_all(tmp_path, data, message):
+    (tmp_path / "a.txt").write_bytes(data)
+    with pytest.raises(ValueError, match=f"a.txt: {message}"):
+        read_text(tmp_path / "a.txt")
+    with pytest.raises(ValueError, match=f"^x:1: {message}"):
+        next(arriving_lines(Pipe(data), "x"))
+
+
 def test_lines_of_records(tmp_path):
     (tmp_path / "a.txt").write_bytes(b"a\n\nb\n\n\n")
     assert read_record_lines(tmp_path / "a.txt") == ["a", "", "b"]

@@ -20,6 +20,12 @@ def is_babi(lines):
     return lines[0].startswith("1 ") and "\t" not in lines[0] and any(map(_QUESTION.match, lines))
 
 
+def is_babi_without_beginning(lines):
+    """Whether all lines are of bAbI's form, statements and questions, which is no table, and the first has no ID 1."""
+    kinds = {match and match[3] is None for match in map(_LINE.fullmatch, lines)}
+    return kinds == {True, False} and not lines[0].startswith("1 ")
+
+
 def babi_rows(path, lines):
     """(line, [story and question, answer]) of each question.  Raises ValueError at a line of another form."""
     story, last = [], 0

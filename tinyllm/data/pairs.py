@@ -9,7 +9,8 @@ An error is one sentence: file, line, what was expected and what is there.
 """
 from typing import NamedTuple
 
-from tinyllm.data.babi import babi_rows, is_babi
+from tinyllm.checked_json import brief
+from tinyllm.data.babi import babi_rows, is_babi, is_babi_without_beginning
 from tinyllm.data.readers import file_list, read_record_lines
 from tinyllm.data.tables import check_choice, check_picks, checked_rows, format_by_name, table_rows
 
@@ -45,9 +46,12 @@ def read_pairs(files, format=None, fields=None, columns=None, errors="strict"):
     lines = [read_record_lines(path, errors) for path in files]
     if columns is not None and format is None:
         format = "tsv"
-    formats = [format or format_by_name(path) or _by_content(own) for path, own in zip(files, lines)]
+    formats = [format or format_by_name(path) or _by_content(path, own) for path, own in zip(files, lines)]
     if formats == [None, None]:
         formats = ["lines", "lines"]
+    elif set(formats) == {None}:
+        raise ValueError(f"{files[0]}:1: expected source TAB target, got one field, {brief(lines[0][0])} "
+                         f"(or two line-aligned files, sources and targets, got {len(files)})")
     if "lines" in formats:
         check_picks(files[0], "lines", fields, columns)
         return [_pair(f"{files[0]}:{line}", *texts) for line, *texts in _aligned_rows(files, lines)]
@@ -67,10 +71,12 @@ def _pair(where, source, *targets):
     return Pair(source.strip(), tuple(target.strip() for target in targets), where)
 
 
-def _by_content(lines):
+def _by_content(path, lines):
     """"babi" or "tsv" by what stands there, None for lines that could be one side of line-aligned files."""
     if is_babi(lines):
         return "babi"
+    if is_babi_without_beginning(lines):
+        raise ValueError(f"{path}:1: a bAbI file must begin with a statement of ID 1, got {brief(lines[0])}")
     return "tsv" if "\t" in lines[0] else None
 
 

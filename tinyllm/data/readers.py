@@ -27,10 +27,18 @@ def read_text(path, errors="strict"):
     return text
 
 
+BEGINNINGS = {  # of what is never UTF-8, and which nothing would be left of with U+FFFD in place of every bad byte
+    b"\xff\xfe": "UTF-16 (it begins with ff fe), expected UTF-8",
+    b"\xfe\xff": "UTF-16 (it begins with fe ff), expected UTF-8",
+    b"\x1f\x8b": "gzip (it begins with 1f 8b), expected a name that ends in .gz, or UTF-8"}
+
+
 def _decoded(data, where, errors):
     try:
         return data.decode("utf-8", errors)
     except UnicodeDecodeError as error:
+        if kind := BEGINNINGS.get(data[:2]):
+            raise ValueError(f"{where}: is {kind}") from None
         raise ValueError(
             f"{where}: not UTF-8 at byte {error.start} (0x{data[error.start]:02x}); "
             "--errors replace goes on with U+FFFD in its place") from None
