@@ -60,5 +60,12 @@ def test_refused_unless_forced(monkeypatch):
     memory.check_fits(fails)
 
 
+@pytest.mark.parametrize("number, text", [
+    (0, "0 KB"), (300_000, "293 KB"), (60 << 20, "60 MB"), (3 << 29, "1.5 GB"), (5 << 40, "5.0 TB"),
+    (5000 << 40, "5,000.0 TB")])
+def test_sizes_as_a_person_reads_them(number, text):
+    assert memory.size(number) == text
+
+
 def test_available_bytes():
     assert 1 << 20 < memory.available_bytes() < 1 << 50

@@ -176,4 +176,7 @@ def check_fits(parts, force=False):
 
 def size(number):
     """Bytes as a person reads them."""
-    return f"{number / 2**30:.1f} GB" if number >= 2**30 else f"{number / 2**20:.0f} MB"
+    for unit, bytes_of_it in (("TB", 2**40), ("GB", 2**30)):
+        if number >= bytes_of_it:
+            return f"{number / bytes_of_it:,.1f} {unit}"
+    return f"{number / 2**20:.0f} MB" if number >= 2**20 else f"{number / 2**10:.0f} KB"
