@@ -10,7 +10,7 @@ PAIRS = st.lists(st.tuples(LABELS, LABELS), min_size=1, max_size=30)
 
 
 def test_worked_example():
-    """pos: 1 of 1 predicted, 1 of 2 gold; neg: 1 of 2, 1 of 1; other: predicted once, never gold."""
+    """pos: 1 of 1 predicted, 1 of 2 gold; neg: 1 of 2, 1 of 2; other: predicted once, never gold."""
     score = accuracy(["pos", "pos", "neg", "neg"], ["pos", "neg", "neg", "other"])
     assert score.labels == ["neg", "other", "pos"]
     np.testing.assert_array_equal(score.table, [[1, 1, 0], [0, 0, 0], [1, 0, 1]])
@@ -22,6 +22,9 @@ def test_worked_example():
     assert score.macro_f1 == pytest.approx((0.5 + 0 + 2 / 3) / 3)
     assert score.as_dict() == {
         "accuracy": score.accuracy, "macro_f1": score.macro_f1,
+        "by_label": {"neg": {"precision": 0.5, "recall": 0.5, "f1": 0.5, "support": 2},
+                     "other": {"precision": 0, "recall": 0, "f1": 0, "support": 0},
+                     "pos": {"precision": 1, "recall": 0.5, "f1": 2 / 3, "support": 2}},
         "confusion": {"neg": {"neg": 1, "other": 1, "pos": 0}, "other": {"neg": 0, "other": 0, "pos": 0},
                       "pos": {"neg": 1, "other": 0, "pos": 1}}}
 

@@ -17,6 +17,7 @@ def add_arguments(parser):
 
 def run(args):
     import tinyllm
+    from tinyllm.tasks.inputs import one_line
     model = tinyllm.load(args.run_folder)
     task = model.task
     others = {name for names in OPTIONS.values() for name in names} - {*OPTIONS[task]}
@@ -30,7 +31,10 @@ def run(args):
     else:
         for name, value in scores.items():
             if isinstance(value, dict):  # a table: of rows of numbers
+                if name == "confusion":
+                    print(f"{name:<16} a row is what is true, in it how often each label was predicted")
                 for row, numbers in value.items():
+                    row = one_line(row)
                     print(f"{name:<16} {row:<16} " + "  ".join(f"{key} {_shown(n)}" for key, n in numbers.items()))
             else:
                 print(f"{name:<16} {_shown(value)}")

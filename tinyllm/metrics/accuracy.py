@@ -54,10 +54,13 @@ class Confusion:
         return sum(matches.f1 for matches in by_label) / len(by_label)
 
     def as_dict(self):
-        """For JSON: accuracy, macro_f1, confusion (gold -> predicted -> count, zeros included)."""
+        """For JSON: accuracy, macro_f1, by_label (label -> precision, recall, f1, support), confusion (gold ->
+        predicted -> count, zeros included)."""
         labels = self.labels
         confusion = {g: {p: self.counts[g, p] for p in labels} for g in labels}
-        return {"accuracy": self.accuracy, "macro_f1": self.macro_f1, "confusion": confusion}
+        return {"accuracy": self.accuracy, "macro_f1": self.macro_f1,
+                "by_label": {label: matches.as_dict() for label, matches in self.by_label.items()},
+                "confusion": confusion}
 
 
 def accuracy(gold, predicted):
