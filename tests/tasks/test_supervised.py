@@ -101,7 +101,7 @@ def test_stopped_and_resumed_is_the_whole_run(tmp_path, task):
 
 
 @pytest.mark.parametrize("task, select", [(task, select) for task in TASKS for select in (None, *SELECT[task])])
-def test_which_weights_are_kept(tmp_path, monkeypatch, task, select):
+def test_which_weights_are_kept(tmp_path, monkeypatch, capsys, task, select):
     """Those of the best evaluation by the field that is selected, of equal ones that with the lowest loss."""
     name, data = select or SELECT[task][0], files(tmp_path)[task]
     numbers = iter([(0.8, 3.0), (0.9, 3.0), (0.9, 2.0), (0.9, 2.5), (0.1, 0.5)])
@@ -111,9 +111,11 @@ def test_which_weights_are_kept(tmp_path, monkeypatch, task, select):
         return {**dict.fromkeys(SELECT[task], 1 - value), name: value, "valid_loss": loss}
     monkeypatch.setattr(TASKS[task].Task, "evaluate", evaluate)
     arguments = ["--select", select] if select else []
-    result = train(task, tmp_path / "run", "--train", data, "--dev", data, "--steps", 5, "--evaluate-every", 1,
-                   *arguments)
+    result = supervised.finetune(task, tmp_path / "run", settings(
+        task, "--train", data, "--dev", data, "--steps", 5, "--evaluate-every", 1, *arguments))
     assert result["valid_loss"] == (0.5 if name == "valid_loss" else 2.0)
+    shown = [line for line in capsys.readouterr().err.splitlines() if "validation" in line]
+    assert len(shown) == 5 and all((f"  {name} " in line) == (name != "valid_loss") for line in shown)
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -547,7 +549,9 @@ def test_finetune_evaluate_predict(trained, capsys):
         assert main(["evaluate", task, f"{task}.tsv", "--json"]) == 0
         assert fields[task] <= set(json.loads(capsys.readouterr().out))
         assert main(["evaluate", task, f"{task}.tsv"]) == 0
-        assert min(fields[task]) in capsys.readouterr().out
+        out = capsys.readouterr().out
+        assert min(fields[task]) in out
+        assert task != "classify" or "\nconfusion        a row is what is true," in out and "\nby_label " in out
         assert main(["predict", task, "in.txt"]) == 0
         lines = capsys.readouterr().out.split("\n")
         if task == "tag":

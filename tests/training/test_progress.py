@@ -93,6 +93,14 @@ def test_an_evaluation_without_validation(clock):
     assert stream.getvalue() == "step 3  epoch 0.50  0:02  loss 1.5000\n"
 
 
+def test_the_field_that_decides_stands_beside_the_loss():
+    stream = io.StringIO()
+    with Progress(stream=stream) as shown:
+        shown.decides = "f1"
+        shown.evaluated({**RECORD, "f1": 0.25}, True)
+    assert stream.getvalue().endswith("  validation 2.1250  f1 0.2500 (best so far)\n")
+
+
 @pytest.mark.parametrize("seconds, text", [(0, "0:00"), (59.6, "1:00"), (754, "12:34"), (3723, "1:02:03")])
 def test_duration(seconds, text):
     assert duration(seconds) == text

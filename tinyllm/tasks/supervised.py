@@ -57,7 +57,7 @@ class SupervisedTask:
 
     def criterion(self, fields):
         """Of the field that is selected the smaller the better; ties, which scores of few examples have, by loss."""
-        name = self.settings["select"] or SELECT[self.trained.task][0]
+        name = _decides(self.trained.task, self.settings)
         return fields[name] if name == "valid_loss" else -fields[name], fields["valid_loss"]
 
     def state_dict(self):
@@ -122,6 +122,7 @@ def finetune(name, out, settings=None, *, resume=False, force=False, progress=No
                                  f"or left out, got {given[other[0]]!r}")
             settings |= own
     _check_select(name, settings)
+    progress.decides = _decides(name, settings)
     records = module.read(settings["train"], settings)
     dev = module.read(settings["dev"], {**settings, "dev": True}) if settings["dev"] else None
     data = {"sha256": _sha256(records), "train_records": len(records),
@@ -160,6 +161,11 @@ def finetune(name, out, settings=None, *, resume=False, force=False, progress=No
             progress.message(sentence)
     result = loop.train(task, optimizer, run, options, progress=progress, resume=resume)
     return {"run": str(out), **result}
+
+
+def _decides(name, settings):
+    """The field of an evaluation by which weights are kept."""
+    return settings["select"] or SELECT[name][0]
 
 
 def _check_select(name, settings):
