@@ -35,6 +35,18 @@ def test_help_is_immediate_and_loads_nothing():
     assert "pretrain" in out and out.endswith("False False")
 
 
+@pytest.mark.parametrize("arguments, expected, missing", [
+    (["finetune", "tag"], "learning rate at its highest (default: 0.002)", "bpe"),
+    (["finetune", "seq2seq"], "an output layer of its own", "True"),
+    (["finetune", "classify"], "of weights, batches and dropout: the same seed, the same run (default: 0)", "True"),
+    (["predict"], "print one JSON object on stdout and nothing else, at the end", "False")])
+def test_help_says_how_things_are(capsys, arguments, expected, missing):
+    with pytest.raises(SystemExit):
+        main([*arguments, "--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    assert expected in text and missing not in text
+
+
 def test_version_and_no_verb(capsys):
     assert main(["--version"]) == 0
     assert capsys.readouterr().out == f"tinyllm {tinyllm.__version__}\n"

@@ -609,11 +609,25 @@ def test_a_text_is_no_list_of_texts(trained):
             predict(["fine", 1])
 
 
+@pytest.mark.parametrize("beam", [0, -1, 1001, 2.0, None])
+def test_a_beam_that_is_none(trained, beam):
+    with pytest.raises(ValueError, match=f"predict: beam must be a whole number from 1 to 1000, got {beam}"):
+        tinyllm.load("seq2seq").predict(["one five"], beam=beam)
+
+
+def test_a_task_that_there_is_not(tmp_path):
+    for name in ("foo", "lm"):
+        with pytest.raises(ValueError, match=f"finetune: the task must be one of classify, tag, seq2seq, got '{name}'"):
+            supervised.finetune(name, tmp_path / "run", {"train": ["x"]})
+
+
 def test_options_of_another_task_are_wrong_usage(trained, capsys):
     for arguments, message in [
             (["predict", "tag", "in.txt", "--beam", "2"], "--beam is for seq2seq, tag is a run of tag"),
             (["predict", "classify", "in.txt", "--pretokenized"], "--pretokenized is for tag"),
             (["predict", "tag", "in.txt", "--length-penalty", "0"], "--length-penalty is for seq2seq, tag is a run of"),
+            (["predict", "seq2seq", "in.txt", "--beam", "100000"],
+             "--beam: must be an integer at least 1 and at most 1000, got 100000"),
             (["predict", "seq2seq", "in.txt", "--length-penalty", "-1"], "--length-penalty: must be a number at least"),
             (["evaluate", "classify", "classify.tsv", "--length-penalty", "1"], "leave out --length-penalty"),
             (["evaluate", "tag", "tag.tsv", "--beam", "2"], "tag is a run of tag: leave out --beam"),

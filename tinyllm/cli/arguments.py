@@ -2,14 +2,15 @@
 import argparse
 import math
 
-from tinyllm.tasks.settings import BUDGETS, CELLS, ERRORS, FORMATS
+from tinyllm.tasks.settings import BUDGETS, CELLS, ERRORS, FORMATS, MOST_BEAM
 
 
 class Defaults(argparse.ArgumentDefaultsHelpFormatter):
-    """Help that shows the defaults that there are."""
+    """Help that shows the defaults that there are; a switch shows none: that of --no-crf would be True, its reverse."""
 
     def _get_help_string(self, action):
-        return action.help if action.default in (None, False, (), "") else super()._get_help_string(action)
+        none = action.nargs == 0 or action.default is None or action.default in ((), "")
+        return action.help if none else super()._get_help_string(action)
 
 
 class Verb(argparse.ArgumentParser):
@@ -66,8 +67,8 @@ count = number(int, least=1)
 fraction = number(float, least=0, below=1)
 
 
-def add_json(parser):
-    parser.add_argument("--json", action="store_true", help="print one JSON object on stdout and nothing else")
+def add_json(parser, more=""):
+    parser.add_argument("--json", action="store_true", help="print one JSON object on stdout and nothing else" + more)
 
 
 def add_run(parser):
@@ -81,7 +82,8 @@ def add_run(parser):
 
 def add_search(parser):
     """How a sequence-to-sequence model looks for its output; None: as its task has it."""
-    parser.add_argument("--beam", type=count, metavar="N", help="seq2seq: so many hypotheses side by side (5)")
+    parser.add_argument("--beam", type=number(int, least=1, most=MOST_BEAM), metavar="N",
+                        help="seq2seq: so many hypotheses side by side (5)")
     parser.add_argument("--length-penalty", type=number(float, least=0), metavar="F",
                         help="seq2seq: they are compared by log p / tokens^F; 0 favours short ones (1)")
 

@@ -48,7 +48,8 @@ def _add_arguments(parser, task):
     text = parser.add_argument_group("text")
     text.add_argument("--tokenizer", choices=TOKENIZERS[task], help="what a token is" + (
         "" if task == "seq2seq" else "; token: a word without the space before it"))
-    text.add_argument("--vocab-size", type=count, metavar="V", help="how many tokens (bpe: 8000, else all)")
+    text.add_argument("--vocab-size", type=count, metavar="V", help=(
+        "how many tokens, the most frequent (all)" if task == "tag" else "how many tokens (bpe: 8000, else all)"))
     text.add_argument("--max-len", type=count, metavar="T", help=(
         "longer sentences are read in pieces of so many tokens" if task == "tag" else
         "longer texts are cut to so many tokens" if task == "classify" else

@@ -16,7 +16,7 @@ def add_arguments(parser):
     add_search(parser)
     parser.add_argument("--errors", choices=ERRORS, default="strict",
                         help="what to do with bytes that are not UTF-8")
-    add_json(parser)
+    add_json(parser, ", at the end, of all predictions")
 
 
 def _lines(args):

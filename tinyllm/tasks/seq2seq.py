@@ -12,7 +12,7 @@ from tinyllm.metrics.rouge import rouge
 from tinyllm.models import Seq2Seq
 from tinyllm.tasks import stored, supervised
 from tinyllm.tasks.inputs import EVALUATED, Inputs, drop_words, in_batches, one_line
-from tinyllm.tasks.settings import SELECT
+from tinyllm.tasks.settings import MOST_BEAM, SELECT
 from tinyllm.tasks.vocabularies import BPE
 from tinyllm.text import EOS, TOKENIZERS
 from tinyllm.text.word import CJK
@@ -151,6 +151,8 @@ class TrainedSeq2Seq:
     def predict(self, texts, beam=BEAM, length_penalty=1.0):
         """What the model makes of each text; "" for one that is empty.  beam, length_penalty: Seq2Seq.translate's."""
         check_strings("predict", "texts", texts)
+        if not isinstance(beam, int) or not 1 <= beam <= MOST_BEAM:
+            raise ValueError(f"predict: beam must be a whole number from 1 to {MOST_BEAM}, got {beam!r}")
         return self._translated([self.inputs.of_text(text.strip()) for text in texts], beam, length_penalty)
 
     def _translated(self, inputs, beam, length_penalty):

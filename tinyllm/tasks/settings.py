@@ -7,6 +7,7 @@ from tinyllm.data.readers import file_list
 BUDGETS = ("steps", "epochs", "minutes")
 CELLS = ("gru", "lstm", "rnn")
 ERRORS = ("strict", "replace")
+MOST_BEAM = 1000  # hypotheses: memory and time grow with them, what is found does not
 TRUNCATE = ("end", "start")
 TOKENIZERS = {"lm": ("char", "word", "bpe"), "classify": ("token", "char", "bpe"), "tag": ("token", "char"),
               "seq2seq": ("bpe", "word", "char")}

@@ -104,6 +104,8 @@ def finetune(name, out, settings=None, *, resume=False, force=False, progress=No
     from tinyllm.training.progress import Progress
     from tinyllm.training.run_folder import RunFolder
 
+    if name not in FINETUNE:
+        raise ValueError(f"finetune: the task must be one of {', '.join(FINETUNE)}, got {name!r}")
     module = importlib.import_module(f"tinyllm.tasks.{name}")
     progress, pretrained = progress or Progress(unit=module.UNIT), None
     if resume:
