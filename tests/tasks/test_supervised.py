@@ -168,8 +168,11 @@ def test_from_a_pair_of_directions(tmp_path):
     tables = [RunFolder.open(run).load_model()["embedding.weight"] for run in (forward, backward)]
     np.testing.assert_array_equal(*tables)
     data = files(tmp_path)["classify"]
-    train("classify", tmp_path / "run", "--train", data, "--steps", 1, "--lr", 1e-9, "--from", forward,
-          "--from-reversed", backward)
+    said, given = [], settings("classify", "--train", data, "--steps", 1, "--lr", 1e-9)
+    progress = type("P", (supervised_progress(),), {"message": lambda self, text: said.append(text)})(quiet=True)
+    supervised.finetune("classify", tmp_path / "run", {**given, "from_run": forward, "from_reversed": backward},
+                        progress=progress)
+    assert any(text.startswith(f"taken over from {forward} and {backward}: ") for text in said)
     weights = RunFolder.open(tmp_path / "run").load_model()
     np.testing.assert_allclose(weights["encoder.rnn.weight_hh_l0_reverse"],
                                RunFolder.open(backward).load_model()["rnn.weight_hh_l0"], atol=1e-6)

@@ -145,7 +145,7 @@ def finetune(name, out, settings=None, *, resume=False, force=False, progress=No
     task.start(module.make_model(config, of_weights))
     if pretrained is not None:
         taken, new = module.transfer(task.model, pretrained)
-        runs = " and ".join(filter(None, (settings["from_run"], settings["from_reversed"])))
+        runs = " and ".join(str(settings[run]) for run in ("from_run", "from_reversed") if settings[run])
         task.remarks.append(f"taken over from {runs}: {_named(taken, new)}; new: {_named(new, taken)}")
         unknown = np.concatenate([each.ids for each in task.learnt_from()]) == UNK
         task.remarks.append(f"its tokenizer does not know {unknown.mean():.1%} of the {len(unknown):,} training tokens")
