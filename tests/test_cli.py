@@ -196,7 +196,7 @@ def test_options_stand_anywhere(arguments, name, value):
 
 @pytest.mark.parametrize("data, arguments, message", [
     (b"", [], "bad.txt: the file is empty"),
-    (b"short", [], "the text has 5 tokens, a window of 16 and the token after it need 17"),
+    (b"short", [], "tinyllm: the text has 5 tokens, a window of 16 and the token after it need 17"),
     (b"abc\xff" * 99, [], "bad.txt: not UTF-8 at byte 3 (0xff)"),
     (None, [], "bad.txt: No such file or directory"),
     (TEXT.encode(), ["--vocab-size", "999"], "999"),

@@ -39,8 +39,8 @@ class _Windows(Epochs):
             if value < 1:
                 raise ValueError(f"{name}: {argument} must be at least 1, got {value}")
         if len(self.ids) < seq_len + 1:
-            raise ValueError(f"{name}: the text has {len(self.ids)} tokens, a window of {seq_len} and the "
-                             f"token after it need {seq_len + 1}")
+            raise ValueError(f"the text has {len(self.ids)} tokens, a window of {seq_len} and the token after it need "
+                             f"{seq_len + 1} (--seq-len)")
         self.batch_size, self.seq_len = batch_size, seq_len
         crc32 = zlib.crc32(np.ascontiguousarray(self.ids, np.int64))
         super().__init__({"tokens": len(self.ids), "crc32": crc32, "batch_size": batch_size,
@@ -66,8 +66,8 @@ class ContiguousBatches(_Windows):
         super().__init__(ids, batch_size, seq_len, rng=rng)
         N, needed = len(self.ids), batch_size * seq_len + 1
         if N < needed:
-            raise ValueError(f"ContiguousBatches: the text has {N} tokens, {batch_size} streams of windows "
-                             f"of {seq_len} need {needed}: take fewer streams or shorter windows")
+            raise ValueError(f"the text has {N} tokens, {batch_size} streams of windows of {seq_len} need {needed}: "
+                             "take fewer streams or shorter windows (--batch-size, --seq-len)")
         # a window less than the text would hold, so that the offset may move by a whole window
         self.steps_per_epoch = max(1, (N - seq_len) // (batch_size * seq_len))
 
