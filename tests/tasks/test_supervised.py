@@ -389,6 +389,15 @@ def test_a_long_sentence_is_tagged_in_pieces(tmp_path):
     assert tagger.inputs.what_was_cut() == []
 
 
+def test_a_piece_begins_an_entity_anew_whatever_its_type_is_called(tmp_path):
+    """The type POI-CITY has an "I-" of its own."""
+    (tmp_path / "tag.tsv").write_text("New\tB-POI-CITY\nYork\tI-POI-CITY\nCity\tI-POI-CITY\nis\tO\n")
+    train("tag", tmp_path / "run", "--train", tmp_path / "tag.tsv", "--steps", 1, "--max-len", 2)
+    tagger = tinyllm.load(tmp_path / "run")
+    _, numbers = tagger.examples(tag.read([tmp_path / "tag.tsv"], {"columns": None, "errors": "strict"}))
+    assert [[tagger.tags[i] for i in piece] for piece in numbers] == [["B-POI-CITY", "I-POI-CITY"], ["B-POI-CITY", "O"]]
+
+
 def test_tags_of_a_file_with_more_columns(trained, capsys):
     """What is trained and scored is what the same file has without them."""
     (trained / "more.conll").write_text("\n".join(line.replace("\t", " NN ") for line in TAG.split("\n")))

@@ -61,6 +61,11 @@ def padded_tags(tags, valid):
     return result
 
 
+def _begun(tag):
+    """The tag at the beginning of a piece: what goes on there begins there; a type may hold "I-" too, as POI-CITY."""
+    return "B-" + tag[2:] if tag.startswith("I-") else tag
+
+
 class Task(supervised.EncoderTask):
     """The tagger's batches, loss and evaluation."""
 
@@ -144,7 +149,7 @@ class TrainedTagger:
         """Inputs and arrays of tag numbers, one of each for every piece of a record; a piece begins an entity anew."""
         number = {tag: i for i, tag in enumerate(self.tags)}
         inputs = self._inputs([record.tokens for record in records])
-        tags = [np.array([number[tag] for tag in (piece[0].replace("I-", "B-", 1), *piece[1:])], np.int32)
+        tags = [np.array([number[tag] for tag in (_begun(piece[0]), *piece[1:])], np.int32)
                 for record in records for piece in self._pieces(record.tags)]
         return inputs, tags
 
