@@ -138,3 +138,9 @@ def test_an_option_that_an_older_run_did_not_have_is_its_default(tmp_path):
     assert start(tmp_path / "run", Task(), resume=True)["steps"] == 10
     with pytest.raises(ValueError, match="other options: average was 0.0, got 0.9"):
         start(tmp_path / "run", Task(), average=0.9, resume=True)
+
+
+def test_a_run_older_than_a_counter_goes_on(tmp_path):
+    start(tmp_path / "run", Task(), steps=10)
+    change_trainer(RunFolder.open(tmp_path / "run"), lambda arrays, meta: meta.pop("targets"))
+    assert start(tmp_path / "run", Task(), steps=20, resume=True)["steps"] == 20

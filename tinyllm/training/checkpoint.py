@@ -44,6 +44,7 @@ def restore(trainer, arrays, meta):
     hold what capture() gives, or not for this task, this optimizer, this text.
     """
     file = trainer.run.path / TRAINER
+    meta = {"targets": 0, **meta}  # runs older than this counter
     _check_meta(meta, file)
     groups = _grouped(arrays, file)
     trainer.options = trainer.options.resumed(meta["options"])
