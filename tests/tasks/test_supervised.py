@@ -194,13 +194,27 @@ def test_a_start_with_other_embeddings(tmp_path):
 
 
 @pytest.mark.parametrize("setting, value, own", [("hidden_dim", 256, 16), ("cell", "lstm", "'gru'"),
-                                                 ("tokenizer", "token", "'word'"), ("vocab_size", 9, "[0-9]+")])
+                                                 ("tokenizer", "token", "'word'"), ("tokenizer", "words", "'word'"),
+                                                 ("vocab_size", 9, "[0-9]+")])
 def test_sizes_that_the_pretrained_run_does_not_have_are_refused(tmp_path, setting, value, own):
     """Also where the value is the default."""
     data, start = files(tmp_path)["classify"], pretrained(tmp_path)
     with pytest.raises(ValueError, match=f"classify: {setting} must be {own} as in .*, or left out, got {value!r}"):
         supervised.finetune("classify", tmp_path / "run", {"train": [data], "from_run": start, setting: value})
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("task, tokenizer", [("classify", "word"), ("classify", "bpe"), ("tag", "word"),
+                                             ("seq2seq", "word"), ("seq2seq", "char")])
+def test_a_run_is_repeated_from_its_own_settings(tmp_path, task, tokenizer):
+    """What it had from the pretrained one may be asked for: a tokenizer of words too, which only such a run has."""
+    start = pretrained(tmp_path, "--tokenizer", tokenizer, text=DATA[task] * 6)
+    given = {**settings(task, "--train", files(tmp_path)[task], "--from", start, "--steps", 1), "tokenizer": tokenizer}
+    for name in ("run", "again"):
+        supervised.finetune(task, tmp_path / name, given, progress=supervised_progress()(quiet=True))
+        given = RunFolder.open(tmp_path / name).config["training"]
+        assert given["tokenizer"] == tokenizer and given["vocab_size"] and given["from_run"] == str(start)
+    assert_same_run(tmp_path / "run", tmp_path / "again")
 
 
 @pytest.mark.parametrize("task, given, message", [

@@ -64,7 +64,10 @@ def complete(verb, table, task, settings):
     if unknown := sorted(set(settings) - set(table)):
         raise ValueError(f"{verb}: settings must be among {', '.join(table)}, got {', '.join(unknown)}")
     settings = {**table, **settings}
-    for name, choices in (("tokenizer", TOKENIZERS[task]), ("cell", CELLS), ("errors", ERRORS), ("truncate", TRUNCATE)):
+    few = {"tokenizer": TOKENIZERS[task], "cell": CELLS, "errors": ERRORS, "truncate": TRUNCATE}
+    if settings.get("from_run"):
+        del few["tokenizer"]  # it is the pretrained run's, of whatever kind
+    for name, choices in few.items():
         if name in settings and settings[name] not in choices:
             raise ValueError(f"{verb}: {name} must be one of {', '.join(choices)}, got {settings[name]!r}")
     for name in ("files", "train", "dev"):
