@@ -10,6 +10,7 @@ import pytest
 
 import tinyllm
 from tests.tasks.supervised import CLASSIFY, DATA, OPTIONS, SEQ2SEQ, SMALL, TAG, files, pretrained, settings, train
+from tests.training import tiny
 from tests.training.same_run import assert_same_run
 from tinyllm.cli import main
 from tinyllm.models import Seq2Seq
@@ -19,6 +20,7 @@ from tinyllm.tasks.settings import SELECT
 from tinyllm.text import UNK
 from tinyllm.training import memory
 from tinyllm.training.loop import Interrupted
+from tinyllm.training.progress import Progress
 from tinyllm.training.run_folder import RunFolder, RunFolderError
 
 TASKS = {"classify": classify, "tag": tag, "seq2seq": seq2seq}
@@ -116,6 +118,14 @@ def test_which_weights_are_kept(tmp_path, monkeypatch, capsys, task, select):
     assert result["valid_loss"] == (0.5 if name == "valid_loss" else 2.0)
     shown = [line for line in capsys.readouterr().err.splitlines() if "validation" in line]
     assert len(shown) == 5 and all((f"  {name} " in line) == (name != "valid_loss") for line in shown)
+
+
+def test_one_progress_for_several_trainings(tmp_path):
+    """What decides in one of them does not go on to the next."""
+    data, progress = files(tmp_path)["tag"], Progress(quiet=True)
+    options = settings("tag", "--train", data, "--dev", data, "--steps", 1)
+    supervised.finetune("tag", tmp_path / "run", options, progress=progress)
+    assert tiny.start(tmp_path / "next", tiny.Task(), steps=1, progress=progress)["steps"] == 1
 
 
 @pytest.mark.parametrize("task", TASKS)

@@ -97,7 +97,7 @@ def test_accumulating_is_a_bigger_batch(tmp_path, rng):
             self.batches = self
             self.steps_per_epoch = len(self.numbers)
 
-        valid_targets, state_dict, evaluate = 1, dict, lambda self: {"valid_loss": 0.0}
+        valid_targets, decides, state_dict, evaluate = 1, "valid_loss", dict, lambda self: {"valid_loss": 0.0}
 
         def named_parameters(self):
             return [("x", self.x)]

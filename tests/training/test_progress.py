@@ -36,7 +36,7 @@ def run(stream, clock, *, quiet=False, total=4000):
             clock.now += 0.5
             shown.step(step, total, used=step / 4000, loss=3.0, targets=100, step_seconds=0.5,
                        seconds=step / 2)
-        shown.evaluated(RECORD, True)
+        shown.evaluated(RECORD, True, "valid_loss")
         clock.now += 10
         shown.step(2001, total, used=0.5, loss=3.0, targets=100, step_seconds=0.5, seconds=1000)
     return shown
@@ -89,15 +89,14 @@ def test_loss_and_rate_are_smoothed():
 def test_an_evaluation_without_validation(clock):
     stream = io.StringIO()
     with Progress(stream=stream) as shown:
-        shown.evaluated({"step": 3, "epoch": 0.5, "seconds": 2.0, "lr": 0.1, "train_loss": 1.5}, True)
+        shown.evaluated({"step": 3, "epoch": 0.5, "seconds": 2.0, "lr": 0.1, "train_loss": 1.5}, True, "valid_loss")
     assert stream.getvalue() == "step 3  epoch 0.50  0:02  loss 1.5000\n"
 
 
 def test_the_field_that_decides_stands_beside_the_loss():
     stream = io.StringIO()
     with Progress(stream=stream) as shown:
-        shown.decides = "f1"
-        shown.evaluated({**RECORD, "f1": 0.25}, True)
+        shown.evaluated({**RECORD, "f1": 0.25}, True, "f1")
     assert stream.getvalue().endswith("  validation 2.1250  f1 0.2500 (best so far)\n")
 
 

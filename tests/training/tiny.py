@@ -21,7 +21,7 @@ class Task:
     hooks  step -> function(task), called in the first loss of that step
     """
 
-    valid_targets = 60
+    valid_targets, decides = 60, "valid_loss"
 
     def __init__(self, seed=0, hooks=None, length=200):
         rng = np.random.default_rng(seed)

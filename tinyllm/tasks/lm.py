@@ -53,6 +53,8 @@ def score(model, ids, chars, seq_len, context):
 class Pretraining:
     """What the training loop needs to know of a language model: its batches, its loss, how it is evaluated."""
 
+    decides = "valid_loss"
+
     def __init__(self, model, batches, seq_len, valid_ids=None, valid_chars=0):
         self.model, self.batches, self.seq_len = model, batches, seq_len
         self.valid_ids, self.valid_chars = valid_ids, valid_chars

@@ -156,5 +156,5 @@ def bar():
 class _Brief(Progress):
     """Progress without a line for each evaluation: the story says what came of it."""
 
-    def evaluated(self, record, best):
+    def evaluated(self, record, best, decides):
         self.valid_loss = record.get("valid_loss")

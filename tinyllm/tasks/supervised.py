@@ -39,11 +39,13 @@ class SupervisedTask:
 
     trained   what scores the model on the way; it has no model before start()
     lengths   of the training examples in tokens: one each, or one a side
+    decides   the field of an evaluation by which weights are kept
     remarks   sentences for whoever started the training
     """
 
     def __init__(self, trained, lengths, settings, valid_targets, rng):
         self.trained, self.settings, self.valid_targets = trained, settings, valid_targets
+        self.decides = settings["select"] or SELECT[trained.task][0]
         self.batches = PaddedBatches(lengths, settings["batch_size"], rng=rng)
         # batches are of similar length: the largest is as long as the longest example
         self.largest = [int(longest) * settings["batch_size"] for longest in np.atleast_1d(np.max(lengths, axis=0))]
@@ -56,9 +58,9 @@ class SupervisedTask:
         return self.model.named_parameters()
 
     def criterion(self, fields):
-        """Of the field that is selected the smaller the better; ties, which scores of few examples have, by loss."""
-        name = _decides(self.trained.task, self.settings)
-        return fields[name] if name == "valid_loss" else -fields[name], fields["valid_loss"]
+        """Of the field that decides the smaller the better; ties, which scores of few examples have, by loss."""
+        value = fields[self.decides]
+        return value if self.decides == "valid_loss" else -value, fields["valid_loss"]
 
     def state_dict(self):
         """Nothing is carried from batch to batch."""
@@ -124,7 +126,6 @@ def finetune(name, out, settings=None, *, resume=False, force=False, progress=No
                                  f"or left out, got {given[other[0]]!r}")
             settings |= own
     _check_select(name, settings)
-    progress.decides = _decides(name, settings)
     records = module.read(settings["train"], settings)
     dev = module.read(settings["dev"], {**settings, "dev": True}) if settings["dev"] else None
     data = {"sha256": _sha256(records), "train_records": len(records),
@@ -163,11 +164,6 @@ def finetune(name, out, settings=None, *, resume=False, force=False, progress=No
             progress.message(sentence)
     result = loop.train(task, optimizer, run, options, progress=progress, resume=resume)
     return {"run": str(out), **result}
-
-
-def _decides(name, settings):
-    """The field of an evaluation by which weights are kept."""
-    return settings["select"] or SELECT[name][0]
 
 
 def _check_select(name, settings):

@@ -43,6 +43,7 @@ def train(task, optimizer, run, options, *, progress, resume=False):
                                            there is nothing to evaluate on: the last weights are the best then
                    criterion(fields)       of such a dict: the smaller, the better the weights; a number, or a
                                            tuple of them, of which the next decides where the first are equal
+                   decides                 the field that criterion goes by, which is shown beside valid_loss
                    valid_targets           how many targets evaluate() scores: decides how often it is called
                    state_dict()            name -> array: what is carried from batch to batch, or {}
                    load_state_dict(arrays) the way back
@@ -235,7 +236,7 @@ class _Trainer:
         record = {"step": self.step, "epoch": self._epochs(), "seconds": round(self.seconds(), 3),
                   "lr": self.optimizer.param_groups[0]["lr"], "train_loss": self.train_loss, **fields}
         self.run.log(record)
-        self.progress.evaluated(record, better)
+        self.progress.evaluated(record, better, self.task.decides)
         self.evaluation_ended = time.monotonic()
         self.evaluation_seconds = self.evaluation_ended - began
         if better or self.saving_is_due():

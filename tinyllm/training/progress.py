@@ -13,13 +13,10 @@ class Progress:
     unit    what a target is called in the rate: "tokens", "targets"
     quiet   say nothing at all
     stream  where to write; left out, stderr
-
-    decides is the field of an evaluation by which weights are the best so far; whoever trains by another sets it.
     """
 
     def __init__(self, unit="tokens", quiet=False, stream=None):
         self.unit, self.quiet, self.stream = unit, quiet, stream
-        self.decides = "valid_loss"
         self.loss = self.rate = self.valid_loss = None
         self._bar = None
 
@@ -70,16 +67,16 @@ class Progress:
             self._said = time.monotonic()
             self.message(f"{used:4.0%}  {text}")
 
-    def evaluated(self, record, best):
-        """An evaluation was logged: a line of it."""
+    def evaluated(self, record, best, decides):
+        """An evaluation was logged: a line of it, with the field that decides which weights are the best."""
         self.valid_loss = record.get("valid_loss")
         text = f"step {record['step']:,}  epoch {record['epoch']:.2f}  {duration(record['seconds'])}"
         if record["train_loss"] is not None:
             text += f"  loss {record['train_loss']:.4f}"
         if self.valid_loss is not None:
             text += f"  validation {self.valid_loss:.4f}"
-            if self.decides != "valid_loss":
-                text += f"  {self.decides} {record[self.decides]:.4f}"
+            if decides != "valid_loss":
+                text += f"  {decides} {record[decides]:.4f}"
             text += " (best so far)" if best else ""
         self._said = time.monotonic()
         self.message(text)
