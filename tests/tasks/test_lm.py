@@ -13,7 +13,7 @@ from tinyllm.cli.pretrain import settings_of
 from tinyllm.models import LanguageModel, language_model
 from tinyllm.ops.cross_entropy import IGNORE
 from tinyllm.tasks import lm
-from tinyllm.tasks.settings import CELLS
+from tinyllm.tasks.settings import CELLS, FROM_EMBEDDINGS
 from tinyllm.text import BOS
 from tinyllm.training.progress import Progress
 
@@ -186,3 +186,19 @@ def test_a_setting_that_is_not_one_of_a_few(tmp_path):
         with pytest.raises(ValueError, match=f"pretrain: {message}"):
             lm.pretrain(tmp_path / "run", given)
     assert CELLS == tuple(language_model.CELLS)
+
+
+@pytest.mark.parametrize("setting, value, own", [("embed_dim", 128, "8"), ("vocab_size", 99, "[0-9]+"),
+                                                 ("tokenizer", "bpe", "'char'")])
+def test_sizes_that_the_embeddings_do_not_have_are_refused(tmp_path, book, setting, value, own):
+    """Also where the value is the default; what they have is what the run's settings say, which repeat it."""
+    pretrain(tmp_path / "start", book, "--steps", 1)
+    given = {"files": book, "steps": 1, "seq_len": 16, "hidden_dim": 16, "embeddings_from": tmp_path / "start"}
+    with pytest.raises(ValueError, match=f"pretrain: {setting} must be {own} as in .*, or left out, got {value!r}"):
+        lm.pretrain(tmp_path / "run", {**given, setting: value})
+    assert not (tmp_path / "run").exists()
+    for name in ("run", "again"):
+        lm.pretrain(tmp_path / name, given, progress=Progress(quiet=True))
+        config, given = (tinyllm.load(tmp_path / name).config[part] for part in ("model", "training"))
+        assert [given[size] for size in FROM_EMBEDDINGS] == [8, "char", config["vocab_size"]]
+        assert config["embed_dim"] == 8

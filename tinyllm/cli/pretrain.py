@@ -5,7 +5,7 @@ import sys
 from tinyllm.cli.arguments import (
     add_json, add_model, add_run, add_training, check_model, check_resumed, check_vocabulary, count, fraction,
     given_of, print_json)
-from tinyllm.tasks.settings import ERRORS, MINUTES, PRETRAIN, TOKENIZERS
+from tinyllm.tasks.settings import ERRORS, FROM_EMBEDDINGS, MINUTES, PRETRAIN, TOKENIZERS
 
 
 def add_arguments(parser):
@@ -42,8 +42,8 @@ def add_arguments(parser):
 
 
 def settings_of(args):
-    """The arguments that decide what the training computes."""
-    return {name: getattr(args, name) for name in PRETRAIN}
+    """The settings that are asked for: those of another run's embeddings or the defaults stand for the others."""
+    return {name: getattr(args, name) for name in PRETRAIN if name in args.given}
 
 
 def check(args):
@@ -56,7 +56,7 @@ def check(args):
     check_model(args)
     if not args.files and "valid_fraction" in args.given:
         args.usage("--valid-fraction needs a FILE: the built-in text has its own validation part")
-    if args.embeddings_from and (given := given_of(args, ("tokenizer", "vocab_size", "embed_dim"), {})):
+    if args.embeddings_from and (given := given_of(args, FROM_EMBEDDINGS, {})):
         args.usage(f"--embeddings-from takes tokenizer and embeddings from its run: leave out {given}")
     check_resumed(args, PRETRAIN, {"files": "FILE"})
 

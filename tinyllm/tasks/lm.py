@@ -13,7 +13,7 @@ from tinyllm.metrics.perplexity import TextScore
 from tinyllm.models import LanguageModel
 from tinyllm.ops.cross_entropy import IGNORE
 from tinyllm.tasks import stored
-from tinyllm.tasks.settings import BUDGETS, PRETRAIN, complete
+from tinyllm.tasks.settings import BUDGETS, FROM_EMBEDDINGS, PRETRAIN, complete, inherited
 from tinyllm.text.vocabulary import BOS, EOS, PAD, UNK
 
 MODEL = ("embed_dim", "hidden_dim", "num_layers", "num_attention_layers", "num_heads", "cell", "dropout", "tie_weights")
@@ -133,22 +133,22 @@ def pretrain(out, settings=None, *, resume=False, force=False, progress=None):
     from tinyllm.training.progress import Progress
     from tinyllm.training.run_folder import RunFolder
 
-    run = RunFolder.open(out) if resume else None
+    run, given, table = RunFolder.open(out) if resume else None, settings or {}, None
     if run is None:
-        settings = complete("pretrain", PRETRAIN, "lm", settings or {})
+        settings = complete("pretrain", PRETRAIN, "lm", given)
+        if settings["embeddings_from"]:
+            table, tokenizer = _embeddings(settings["embeddings_from"])
+            own = dict(zip(FROM_EMBEDDINGS, (table.shape[1], tokenizer.type, tokenizer.vocab_size)))
+            settings = inherited("pretrain", settings, given, own, settings["embeddings_from"])
     else:  # without a budget now, with the one that the trainer file has
         stored.check_resumable(run, "lm", training=dict, data=dict)
-        settings = {**PRETRAIN, **run.config["training"], **{name: (settings or {}).get(name) for name in BUDGETS}}
+        settings = {**PRETRAIN, **run.config["training"], **{name: given.get(name) for name in BUDGETS}}
     train_text, valid_text = read(settings)
     data = {"sha256": _sha256(train_text), "train_chars": len(train_text),
             "valid_sha256": _sha256(valid_text or ""), "valid_chars": len(valid_text or "")}
     seeds = np.random.SeedSequence(settings["seed"]).spawn(2)
-    table = None
     if run is None:
-        if settings["embeddings_from"]:
-            table, tokenizer = _embeddings(settings["embeddings_from"])
-            settings |= {"embed_dim": table.shape[1], "tokenizer": tokenizer.type}
-        else:
+        if table is None:
             tokenizer = make_tokenizer(train_text, settings["tokenizer"], settings["vocab_size"])
         config = {"vocab_size": tokenizer.vocab_size, **{name: settings[name] for name in MODEL}}
     else:

@@ -15,6 +15,7 @@ FORMATS = {"classify": ("tsv", "csv", "jsonl"), "seq2seq": ("tsv", "lines", "csv
 FROM_RUN = (  # what a model that starts from a pretrained one has from it
     "cell", "embed_dim", "hidden_dim", "num_layers", "num_attention_layers", "num_heads", "tie_weights", "tokenizer",
     "vocab_size")
+FROM_EMBEDDINGS = ("embed_dim", "tokenizer", "vocab_size")  # what one has that reads with the embeddings of another
 
 MODEL = {
     "cell": "gru", "embed_dim": 128, "hidden_dim": 512, "num_layers": 1, "num_attention_layers": 1, "num_heads": 8,
@@ -76,3 +77,15 @@ def complete(verb, table, task, settings):
     if all(settings[name] is None for name in BUDGETS):
         settings["minutes"] = MINUTES[task]
     return settings
+
+
+def inherited(verb, settings, given, own, source):
+    """The settings with what a pretrained run decides: own, which it has, whether or not they are among the settings.
+
+    Raises ValueError where another value was given.  source: the run
+    """
+    own = {name: value for name, value in own.items() if name in settings}
+    for name, value in own.items():
+        if given.get(name) not in (None, value):
+            raise ValueError(f"{verb}: {name} must be {value!r} as in {source}, or left out, got {given[name]!r}")
+    return settings | own

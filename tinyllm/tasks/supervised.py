@@ -26,7 +26,7 @@ from tinyllm.data.padded import PaddedBatches
 from tinyllm.models.transfer import take_over
 from tinyllm.tasks import stored
 from tinyllm.tasks.inputs import Inputs, drop_words
-from tinyllm.tasks.settings import BUDGETS, FINETUNE, FROM_RUN, SELECT, complete
+from tinyllm.tasks.settings import BUDGETS, FINETUNE, FROM_RUN, SELECT, complete, inherited
 from tinyllm.text import UNK
 from tinyllm.training import memory
 
@@ -120,11 +120,7 @@ def finetune(name, out, settings=None, *, resume=False, force=False, progress=No
         settings = complete(f"finetune {name}", FINETUNE[name], name, given)
         if settings["from_run"]:
             pretrained = Pretrained(settings["from_run"], settings["from_reversed"])
-            own = {size: value for size, value in pretrained.settings().items() if size in settings}
-            if other := [size for size in own if given.get(size) not in (None, own[size])]:
-                raise ValueError(f"finetune {name}: {other[0]} must be {own[other[0]]!r} as in {settings['from_run']}, "
-                                 f"or left out, got {given[other[0]]!r}")
-            settings |= own
+            settings = inherited(f"finetune {name}", settings, given, pretrained.settings(), settings["from_run"])
     _check_select(name, settings)
     records = module.read(settings["train"], settings)
     dev = module.read(settings["dev"], {**settings, "dev": True}) if settings["dev"] else None
