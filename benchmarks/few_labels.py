@@ -17,14 +17,13 @@ import numpy as np
 
 from tinyllm.cli.arguments import add_data, count
 from tinyllm.tasks import MODULES
-from tinyllm.tasks.settings import FINETUNE
+from tinyllm.tasks.settings import BUDGETS, FINETUNE, FROM_RUN, MODEL, READING, SELECT
 from tinyllm.tasks.supervised import finetune
 from tinyllm.training.progress import Progress
 
-SCORE = {"classify": "accuracy", "tag": "f1"}
-SIZES = ("embed_dim", "hidden_dim", "num_layers", "num_attention_layers", "num_heads", "cell")
+SIZES = [name for name in FROM_RUN if name in MODEL]
 WRITTEN = {"classify": {"format": "jsonl", "fields": ("label", "text")}, "tag": {}}  # how write() has to be read
-OWN = ("train", "dev", "steps", "epochs", "minutes", "seed", "from_run", "from_reversed", "tokenizer", *SIZES)
+OWN = {"train", "dev", "seed", "from_run", "from_reversed", *BUDGETS, *FROM_RUN, *READING["classify"]}
 
 
 def write(task, records, path):
@@ -57,7 +56,7 @@ def _labels(record):
 
 def measure(task, train, dev, starts, shares, seeds, settings):
     """[{share, examples, start, seed, steps, score}] over the records.  starts: name -> the settings of each start"""
-    rows = []
+    rows, score = [], SELECT[task][0]
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         dev = write(task, dev, folder / "dev")
@@ -70,9 +69,9 @@ def measure(task, train, dev, starts, shares, seeds, settings):
                         **settings, **WRITTEN[task], **start, "train": [part], "dev": [dev], "seed": seed},
                         force=True, progress=Progress(quiet=True))
                     rows.append({"share": share, "examples": len(few), "start": name, "seed": seed,
-                                 "steps": result["steps"], "score": result[SCORE[task]]})
+                                 "steps": result["steps"], "score": result[score]})
                     print(f"{share:>6.0%} {len(few):>7} examples  seed {seed}  from {name:<12} "
-                          f"{SCORE[task]} {result[SCORE[task]]:.4f}", flush=True)
+                          f"{score} {result[score]:.4f}", flush=True)
     return rows
 
 
@@ -119,7 +118,7 @@ def _setting(text):
 
 def main(argv=None):
     parser = argparse.ArgumentParser(prog="python -m benchmarks.few_labels", description=__doc__.split("\n")[0])
-    parser.add_argument("task", choices=sorted(SCORE))
+    parser.add_argument("task", choices=list(WRITTEN))
     parser.add_argument("--train", nargs="+", required=True, metavar="FILE")
     parser.add_argument("--dev", nargs="+", required=True, metavar="FILE")
     add_data(parser)
@@ -149,7 +148,7 @@ def main(argv=None):
     if args.json:
         Path(args.json).write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
     if args.plot:
-        plot(rows, args.plot, SCORE[args.task])
+        plot(rows, args.plot, SELECT[args.task][0])
 
 
 if __name__ == "__main__":

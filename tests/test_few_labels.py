@@ -64,7 +64,11 @@ def test_a_share_has_every_label():
     (["tag", "--fields", "a,b"], "--fields and --format are of classify"),
     (["classify", "--set", "dropout"], "must be name=value, got dropout"),
     (["classify", "--set", "crf=false"], "--set takes settings of finetune classify that the comparison leaves open"),
-    (["classify", "--set", "seed=3"], "leaves open, got seed")])
+    (["classify", "--set", "seed=3"], "leaves open, got seed"),
+    (["classify", "--set", "vocab_size=7"], "leaves open, got vocab_size"),
+    (["classify", "--set", "format=csv"], "leaves open, got format"),
+    (["tag", "--set", "columns=[2,1]"], "leaves open, got columns"),
+    (["tag", "--set", "errors=replace"], "leaves open, got errors")])
 def test_wrong_usage(capsys, arguments, message):
     with pytest.raises(SystemExit) as stop:
         main([*arguments, "--train", "x", "--dev", "y", "--from", "z"])

@@ -12,6 +12,9 @@ TRUNCATE = ("end", "start")
 TOKENIZERS = {"lm": ("char", "word", "bpe"), "classify": ("token", "char", "bpe"), "tag": ("token", "char"),
               "seq2seq": ("bpe", "word", "char")}
 FORMATS = {"classify": ("tsv", "csv", "jsonl"), "seq2seq": ("tsv", "lines", "csv", "jsonl", "babi")}
+READING = {  # what says how files are read
+    "lm": ("errors",), "classify": ("format", "fields", "columns", "errors"), "tag": ("columns", "errors"),
+    "seq2seq": ("format", "fields", "columns", "errors")}
 FROM_RUN = (  # what a model that starts from a pretrained one has from it
     "cell", "embed_dim", "hidden_dim", "num_layers", "num_attention_layers", "num_heads", "tie_weights", "tokenizer",
     "vocab_size")
