@@ -331,14 +331,19 @@ def test_columns_that_are_swapped_are_asked_about(tmp_path):
         "(--columns 2,1 and --fields pick them)"]
 
 
-def test_a_label_is_one_line(tmp_path):
-    """Of the quoted field of a CSV, which may hold several."""
+def test_a_label_is_one_line(tmp_path, capsys):
+    """Of the quoted field of a CSV, which may hold several: in a prediction, and in every table of scores."""
     (tmp_path / "a.csv").write_text('label,text\n"good\nvery\tgood",fine\n"good\nvery\tgood",nice\n')
     (tmp_path / "b.csv").write_text('label,text\nbad,awful\n')
     train("classify", tmp_path / "run", "--train", tmp_path / "a.csv", tmp_path / "b.csv", "--fields", "label,text",
-          "--steps", 1)
+          "--steps", 20)
     model = tinyllm.load(tmp_path / "run")
     assert model.shown({"label": model.labels[1]}) == "good very good" and "\n" in model.labels[1]
+    capsys.readouterr()
+    assert main(["evaluate", str(tmp_path / "run"), str(tmp_path / "a.csv"), "--fields", "label,text"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert all(line.split()[0] in ("accuracy", "macro_f1", "confusion", "by_label", "nats_per_text") for line in lines)
+    assert "confusion good very good good very good 2" in [" ".join(line.split()) for line in lines]
 
 
 def test_training_data_that_teach_nothing(tmp_path):

@@ -34,8 +34,8 @@ def run(args):
                 if name == "confusion":
                     print(f"{name:<16} a row is what is true, in it how often each label was predicted")
                 for row, numbers in value.items():
-                    row = one_line(row)
-                    print(f"{name:<16} {row:<16} " + "  ".join(f"{key} {_shown(n)}" for key, n in numbers.items()))
+                    columns = "  ".join(f"{one_line(column)} {_shown(n)}" for column, n in numbers.items())
+                    print(f"{name:<16} {one_line(row):<16} {columns}")
             else:
                 print(f"{name:<16} {_shown(value)}")
     for sentence in [] if task == "lm" else model.inputs.what_was_cut():
