@@ -153,6 +153,7 @@ def test_doctor(capsys):
     (["pretrain", "book.txt", "--out", "r", "--num-heads", "5"], "--num-heads must divide --hidden-dim, got 5 and 512"),
     (["pretrain", "book.txt", "--out", "r", "--steps", "2", "--minutes", "1"], "not allowed with argument --steps"),
     (["pretrain", "--out", "r", "--resume", "--lr", "0.5"], "leave out --lr"),
+    (["pretrain", "book.txt", "--out", "r", "--resume", "--tie-weights"], "leave out FILE, --tie-weights"),
     (["pretrain", "book.txt", "--out", "r", "--minutes", "inf"], "--minutes: must be a number above 0, got inf"),
     (["pretrain", "--out", "r", "--valid-fraction", "0.2"], "--valid-fraction needs a FILE"),
     (["pretrain", "--out", "r", "--valid-fraction", "0.1"], "--valid-fraction needs a FILE"),

@@ -15,7 +15,8 @@ class Defaults(argparse.ArgumentDefaultsHelpFormatter):
 
 class Verb(argparse.ArgumentParser):
     """The parser of a verb: options may stand anywhere, what is unknown is answered with the verb's own usage, and the
-    result's `given` is the set of what was given: an option that equals its default was asked for all the same."""
+    result's `given` has what was given, as one types it: an option that equals its default was asked for all the same.
+    """
 
     def parse_known_args(self, args=None, namespace=None):
         if self._subparsers is not None or namespace is not None:  # a task will follow; a half of what is called below
@@ -27,13 +28,15 @@ class Verb(argparse.ArgumentParser):
         namespace, unknown = parse(args, namespace)
         if unknown:
             self.error(f"unrecognized arguments: {' '.join(unknown)}")
-        namespace.given = set()
-        for action in {action.dest: action for action in actions}.values():  # two may have one destination
+        namespace.given, typed = {}, {}
+        for action in actions:  # two may have one destination
+            typed.setdefault(action.dest, []).extend(action.option_strings[-1:] or [action.metavar or action.dest])
+        for action in {action.dest: action for action in actions}.values():
             value, default = getattr(namespace, action.dest), self.get_default(action.dest)
             if value is _ABSENT:
                 setattr(namespace, action.dest, default)
             elif action.option_strings or value is not default:  # argparse itself puts defaults where a FILE may stand
-                namespace.given.add(action.dest)
+                namespace.given[action.dest] = " or ".join(typed[action.dest])
         return namespace, unknown
 
 
@@ -134,15 +137,26 @@ def check_model(args):
         args.usage(f"--num-heads must divide --hidden-dim, got {args.num_heads} and {args.hidden_dim}")
 
 
-def check_resumed(args, settings, names):
-    """Wrong usage: --resume with anything but a budget.  names: what an option is called, where not by its setting."""
-    if args.resume and (given := given_of(args, [name for name in settings if name not in BUDGETS], names)):
+def check_resumed(args, settings):
+    """Wrong usage: --resume with anything but a budget."""
+    if args.resume and (given := given_of(args, [name for name in settings if name not in BUDGETS])):
         args.usage(f"--resume goes on with the arguments that the run was started with: leave out {given}")
 
 
-def given_of(args, settings, names):
+def given_of(args, names):
     """Those that were given, as one types them; empty where none was."""
-    return ", ".join(names.get(name, "--" + name.replace("_", "-")) for name in settings if name in args.given)
+    return ", ".join(args.given[name] for name in names if name in args.given)
+
+
+def options_of(args, task, options):
+    """{name: value} of what was given of a task's own; wrong usage where something of another task was given.
+
+    options  task -> the names of what it has
+    """
+    others = {name for names in options.values() for name in names} - {*options[task]}
+    if given := given_of(args, sorted(others)):
+        args.usage(f"{args.run_folder} is a run of {task}: leave out {given}")
+    return {name: getattr(args, name) for name in options[task] if name in args.given}
 
 
 def add_data(parser, task="seq2seq"):

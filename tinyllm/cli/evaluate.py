@@ -1,10 +1,10 @@
 """tinyllm evaluate RUN FILE: the scores of a run's task."""
 import sys
 
-from tinyllm.cli.arguments import add_data, add_json, add_search, check_data, given_of, print_json
+from tinyllm.cli.arguments import add_data, add_json, add_search, check_data, options_of, print_json
+from tinyllm.tasks.settings import READING, SEARCH
 
-OPTIONS = {"lm": ("errors",), "classify": ("format", "fields", "columns", "errors"), "tag": ("columns", "errors"),
-           "seq2seq": ("format", "fields", "columns", "errors", "beam", "length_penalty")}
+OPTIONS = {**READING, "seq2seq": READING["seq2seq"] + SEARCH}
 
 
 def add_arguments(parser):
@@ -20,12 +20,9 @@ def run(args):
     from tinyllm.tasks.inputs import one_line
     model = tinyllm.load(args.run_folder)
     task = model.task
-    others = {name for names in OPTIONS.values() for name in names} - {*OPTIONS[task]}
-    if given := given_of(args, sorted(others), {}):
-        args.usage(f"{args.run_folder} is a run of {task}: leave out {given}")
+    options = options_of(args, task, OPTIONS)
     check_data(args, task, FILE=args.files)
-    scores = model.evaluate(*args.files, **{name: getattr(args, name) for name in OPTIONS[task]
-                                            if getattr(args, name) is not None})
+    scores = model.evaluate(*args.files, **options)
     if args.json:
         print_json(scores)
     else:

@@ -1,8 +1,7 @@
 """tinyllm finetune classify|tag|seq2seq: a model from labelled data, from nothing or from a pretrained one."""
 from tinyllm.cli.arguments import (
     Defaults, add_data, add_json, add_model, add_run, add_training, check_data, check_model, check_resumed,
-    check_vocabulary, count, fraction,
-    given_of, number, print_json)
+    check_vocabulary, count, fraction, given_of, number, print_json)
 from tinyllm.cli.pretrain import draw_curves
 from tinyllm.tasks.settings import FINETUNE, FROM_RUN, MINUTES, SELECT, TOKENIZERS, TRUNCATE
 
@@ -13,9 +12,6 @@ TASKS = {
     "seq2seq": "a text for a text; files of `source TAB target`, two line-aligned files, CSV and JSON Lines with "
                "--fields SOURCE,TARGET, or bAbI",
 }
-
-NAMES = {"from_run": "--from", "features": "--features or --no-features", "crf": "--no-crf",
-         "tie_weights": "--no-tie-weights"}
 
 
 def add_arguments(parser):
@@ -94,19 +90,15 @@ def check(args):
     check_model(args)
     check_vocabulary(args)
     check_data(args, args.task, **{"--train": args.train, "--dev": args.dev})
-    check_resumed(args, FINETUNE[args.task], NAMES)
-    for name in ("patience", "select"):
-        if getattr(args, name) and not args.dev:
-            args.usage(f"--{name} needs --dev")
+    check_resumed(args, FINETUNE[args.task])
+    if not args.dev and (given := given_of(args, ("patience", "select"))):
+        args.usage(f"{given} needs --dev")
     if args.task != "seq2seq":
         _check_features(args)
-    for name in ("from_reversed", "from_lr"):
-        if name in args.given and not args.from_run:
-            args.usage(f"--{name.replace('_', '-')} goes with --from")
-    if args.from_run:
-        sizes = [name for name in FROM_RUN if name in FINETUNE[args.task]]
-        if given := given_of(args, sizes, NAMES):
-            args.usage(f"--from takes sizes and tokenizer from the pretrained run: leave out {given}")
+    if not args.from_run and (given := given_of(args, ("from_reversed", "from_lr"))):
+        args.usage(f"{given} goes with --from")
+    if args.from_run and (given := given_of(args, FROM_RUN)):
+        args.usage(f"--from takes sizes and tokenizer from the pretrained run: leave out {given}")
 
 
 def _kinds(text):
@@ -116,7 +108,7 @@ def _kinds(text):
 def _check_features(args):
     """Wrong usage: kinds that the tokens do not have, and numbers for none; of a pretrained run finetune knows more."""
     from tinyllm.tasks.vocabularies import feature_kinds
-    numbers, none = given_of(args, ("max_features", "min_count"), NAMES), args.features is False and "--no-features"
+    numbers, none = given_of(args, ("max_features", "min_count")), args.features is False and "--no-features"
     if args.from_run is None:
         none = none or args.tokenizer == "bpe" and "--tokenizer bpe"
         try:

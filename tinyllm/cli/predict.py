@@ -1,9 +1,10 @@
 """tinyllm predict RUN [FILE|-]: one input a line, one prediction a line, in order."""
 import sys
 
-from tinyllm.cli.arguments import add_json, add_search, print_json
-from tinyllm.tasks.settings import ERRORS
+from tinyllm.cli.arguments import add_json, add_search, options_of, print_json
+from tinyllm.tasks.settings import ERRORS, SEARCH
 
+OPTIONS = {"classify": (), "tag": ("pretokenized",), "seq2seq": SEARCH}
 LINES = 1024  # of a file that are predicted at once
 
 
@@ -11,7 +12,7 @@ def add_arguments(parser):
     parser.add_argument("run_folder", metavar="RUN", help="the run folder of a classifier, tagger or seq2seq model")
     parser.add_argument("file", nargs="?", default="-", metavar="FILE",
                         help="one input a line; -: what is typed, answered line by line, or comes through a pipe")
-    parser.add_argument("--pretokenized", action="store_true", default=None,
+    parser.add_argument("--pretokenized", action="store_true",
                         help="tag: the tokens are already separated by single spaces")
     add_search(parser)
     parser.add_argument("--errors", choices=ERRORS, default="strict",
@@ -36,12 +37,7 @@ def run(args):
     task = model.task
     if task == "lm":
         raise ValueError(f"{args.run_folder}: is a language model, which writes (tinyllm generate), not one to predict")
-    options = {}
-    for option, of_task in [("pretokenized", "tag"), ("beam", "seq2seq"), ("length_penalty", "seq2seq")]:
-        if (value := getattr(args, option)) is not None:
-            if task != of_task:
-                args.usage(f"--{option.replace('_', '-')} is for {of_task}, {args.run_folder} is a run of {task}")
-            options[option] = value
+    options = options_of(args, task, OPTIONS)
     if args.json and task == "tag":
         options["probabilities"] = True  # a classifier's are there anyway
     predictions = []

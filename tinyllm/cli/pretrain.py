@@ -56,9 +56,9 @@ def check(args):
     check_model(args)
     if not args.files and "valid_fraction" in args.given:
         args.usage("--valid-fraction needs a FILE: the built-in text has its own validation part")
-    if args.embeddings_from and (given := given_of(args, FROM_EMBEDDINGS, {})):
+    if args.embeddings_from and (given := given_of(args, FROM_EMBEDDINGS)):
         args.usage(f"--embeddings-from takes tokenizer and embeddings from its run: leave out {given}")
-    check_resumed(args, PRETRAIN, {"files": "FILE"})
+    check_resumed(args, PRETRAIN)
 
 
 def draw_curves(run_folder):

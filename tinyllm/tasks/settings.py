@@ -15,6 +15,7 @@ FORMATS = {"classify": ("tsv", "csv", "jsonl"), "seq2seq": ("tsv", "lines", "csv
 READING = {  # what says how files are read
     "lm": ("errors",), "classify": ("format", "fields", "columns", "errors"), "tag": ("columns", "errors"),
     "seq2seq": ("format", "fields", "columns", "errors")}
+SEARCH = ("beam", "length_penalty")  # how seq2seq looks for its output
 FROM_RUN = (  # what a model that starts from a pretrained one has from it
     "cell", "embed_dim", "hidden_dim", "num_layers", "num_attention_layers", "num_heads", "tie_weights", "tokenizer",
     "vocab_size")
