@@ -166,6 +166,7 @@ def test_doctor(capsys):
      "--from takes sizes and tokenizer from the pretrained run: leave out --hidden-dim"),
     (["finetune", "tag", "--train", "book.txt", "--out", "r", "--steq", "2"], "usage: tinyllm finetune tag"),
     (["predict", "run", "a.txt", "--json", "b.txt"], "tinyllm predict: error: unrecognized arguments: b.txt"),
+    (["generate", "run", "--seed", "5", "--", "she"], "tinyllm generate: error: unrecognized arguments:"),
     (["pretrain", "", "--out", "r"], "FILE and RUN must be names, got an empty one"),
     (["pretrain", "book.txt", "--out", "r", "--tokenizer", "bpe", "--vocab-size", "99"],
      "--vocab-size must be at least 260 for --tokenizer bpe, got 99"),
@@ -189,6 +190,8 @@ def test_wrong_usage_is_exit_code_2(folder, capsys, arguments, message):
     ("predict run --json in.txt", "file", "in.txt"), ("predict --json run", "file", "-"),
     ("generate run --max-tokens 5 What", "prompt", "What"), ("generate run --seed 5", "prompt", ""),
     ("generate -- run --seed", "prompt", "--seed"), ("evaluate run a --json b", "files", ["a", "b"]),
+    ("generate --seed 5 -- run --seed", "prompt", "--seed"), ("generate --seed 5 run -- --seed", "prompt", "--seed"),
+    ("evaluate --json -- run a --b", "files", ["a", "--b"]), ("pretrain --out x a -- --b", "files", ["a", "--b"]),
     ("pretrain a --out x b --steps 2 c", "files", ["a", "b", "c"]), ("pretrain --out x", "files", ())])
 def test_options_stand_anywhere(arguments, name, value):
     args = parser().parse_args(arguments.split())

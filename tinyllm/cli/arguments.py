@@ -14,8 +14,9 @@ class Defaults(argparse.ArgumentDefaultsHelpFormatter):
 
 
 class Verb(argparse.ArgumentParser):
-    """The parser of a verb: options may stand anywhere, what is unknown is answered with the verb's own usage, and the
-    result's `given` has what was given, as one types it: an option that equals its default was asked for all the same.
+    """The parser of a verb: options may stand anywhere, but before all else where a -- follows; what is unknown is
+    answered with the verb's own usage, and the result's `given` has what was given, as one types it: an option that
+    equals its default was asked for all the same.
     """
 
     def parse_known_args(self, args=None, namespace=None):
