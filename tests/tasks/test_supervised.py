@@ -239,6 +239,27 @@ def test_a_value_that_is_not_one_of_a_few(tmp_path, task, given, message):
         supervised.finetune(task, tmp_path / "run", {"train": [files(tmp_path)[task]], **given})
 
 
+@pytest.mark.parametrize("given, message", [
+    ({"tokenizer": "bpe", "max_features": 7}, r"max_features: must be left out .* \(those of bpe\), got 7"),
+    ({"features": False, "min_count": 3}, "min_count: must be left out where tokens have no features, got 3"),
+    ({"tokenizer": "char", "features": ["lower"]}, "kinds must be distinct names of left, right, around, class")])
+def test_features_that_there_are_none_of(tmp_path, given, message):
+    """From Python as from the command line, and whatever is there to be read."""
+    with pytest.raises(ValueError, match=message):
+        supervised.finetune("classify", tmp_path / "run", {"train": ["none.tsv"], **given})
+
+
+def test_features_of_a_start_of_sub_words(tmp_path, capsys):
+    """What its tokens are the command line does not know before it has read the run."""
+    start, data = pretrained(tmp_path, "--tokenizer", "bpe"), files(tmp_path)["classify"]
+    capsys.readouterr()
+    assert main(["finetune", "classify", "--train", str(data), "--from", str(start), "--out", str(tmp_path / "run"),
+                 "--max-features", "9"]) == 1
+    assert capsys.readouterr().err == (
+        "tinyllm: max_features: must be left out where tokens have no features (those of bpe), got 9\n")
+    assert not (tmp_path / "run").exists()
+
+
 def test_what_was_taken_over_may_learn_more_slowly(tmp_path):
     data, start = files(tmp_path)["classify"], pretrained(tmp_path)
     train("classify", tmp_path / "run", "--train", data, "--steps", 3, "--from", start, "--from-lr", 0)
@@ -682,17 +703,19 @@ def test_options_of_another_task_are_wrong_usage(trained, capsys):
             (["finetune", "tag", "--train", "tag.tsv", "--out", "x", "--format", "csv"], "arguments: --format"),
             (["finetune", "tag", "--train", "tag.tsv", "--out", "x", "--fields", "a,b"], "arguments: --fields"),
             (["finetune", "tag", "--train", "x", "--out", "y", "--features", "lower,left"],
-             "--features: kinds must be distinct names of lower, prefixes, suffixes, shape, long_shape, ngrams, got"),
+             "features: kinds must be distinct names of lower, prefixes, suffixes, shape, long_shape, ngrams, got"),
             (["finetune", "tag", "--train", "x", "--out", "y", "--tokenizer", "char", "--features", "shape"],
              "names of left, right, around, class, got 'shape'"),
             (["finetune", "tag", "--train", "x", "--out", "y", "--features", "lower", "--no-features"],
              "not allowed with argument"),
             (["finetune", "tag", "--train", "x", "--out", "y", "--no-features", "--min-count", "3"],
-             "--no-features has no features: leave out --min-count"),
+             "min_count: must be left out where tokens have no features, got 3"),
             (["finetune", "classify", "--train", "x", "--out", "y", "--tokenizer", "bpe", "--max-features", "3"],
-             "--tokenizer bpe has no features: leave out --max-features"),
+             "max_features: must be left out where tokens have no features (those of bpe), got 3"),
+            (["finetune", "classify", "--train", "x", "--out", "y", "--tokenizer", "bpe", "--max-features", "50000"],
+             "max_features: must be left out where tokens have no features (those of bpe), got 50000"),
             (["finetune", "classify", "--train", "x", "--out", "y", "--tokenizer", "bpe", "--features", "lower"],
-             "--features: must be left out with the tokenizer bpe"),
+             "features: must be left out with the tokenizer bpe"),
             (["finetune", "tag", "--out", "x"], "--train needs at least one FILE"),
             (["finetune", "tag", "--train", "tag.tsv", "--out", "x", "--from", "y", "--hidden-dim", "8"],
              "--from takes sizes and tokenizer from the pretrained run: leave out --hidden-dim"),

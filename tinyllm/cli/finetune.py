@@ -93,7 +93,7 @@ def check(args):
     check_resumed(args, FINETUNE[args.task])
     if not args.dev and (given := given_of(args, ("patience", "select"))):
         args.usage(f"{given} needs --dev")
-    if args.task != "seq2seq":
+    if args.task != "seq2seq" and not args.from_run:  # what tokens a pretrained run has, finetune finds out
         _check_features(args)
     if not args.from_run and (given := given_of(args, ("from_reversed", "from_lr"))):
         args.usage(f"{given} goes with --from")
@@ -106,17 +106,12 @@ def _kinds(text):
 
 
 def _check_features(args):
-    """Wrong usage: kinds that the tokens do not have, and numbers for none; of a pretrained run finetune knows more."""
-    from tinyllm.tasks.vocabularies import feature_kinds
-    numbers, none = given_of(args, ("max_features", "min_count")), args.features is False and "--no-features"
-    if args.from_run is None:
-        none = none or args.tokenizer == "bpe" and "--tokenizer bpe"
-        try:
-            feature_kinds(args.features, args.tokenizer)
-        except ValueError as error:
-            args.usage(f"--{error}")
-    if none and numbers:
-        args.usage(f"{none} has no features: leave out {numbers}")
+    """Wrong usage: kinds that the tokens do not have, and numbers where there are none."""
+    from tinyllm.tasks.vocabularies import check_features
+    try:
+        check_features(vars(args), args.given)
+    except ValueError as error:
+        args.usage(str(error))
 
 
 def settings_of(args):

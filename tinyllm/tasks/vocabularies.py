@@ -54,6 +54,19 @@ def feature_kinds(features, tokenizer):
     return checked_kinds("features", _mode(tokenizer), None if usual else features)
 
 
+def check_features(settings, given):
+    """Raise ValueError for kinds of features that tokens of settings["tokenizer"] do not have, and for numbers of
+    features where there are none.
+
+    given  the names of the settings that were asked for
+    """
+    if not feature_kinds(settings["features"], settings["tokenizer"]):
+        for name in ("max_features", "min_count"):
+            if name in given:
+                raise ValueError(f"{name}: must be left out where tokens have no features"
+                                 f"{' (those of bpe)' if settings['tokenizer'] == 'bpe' else ''}, got {settings[name]}")
+
+
 def _mode(tokenizer):
     return "char" if tokenizer == "char" else "word"
 
