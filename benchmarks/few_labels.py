@@ -17,8 +17,9 @@ import numpy as np
 
 from tinyllm.cli.arguments import add_data, count
 from tinyllm.tasks import MODULES
-from tinyllm.tasks.settings import BUDGETS, FINETUNE, FROM_RUN, MODEL, READING, SELECT
+from tinyllm.tasks.settings import FINETUNE, FROM_RUN, MODEL, READING, SELECT
 from tinyllm.tasks.supervised import finetune
+from tinyllm.training.options import BUDGETS
 from tinyllm.training.progress import Progress
 
 SIZES = [name for name in FROM_RUN if name in MODEL]

@@ -10,7 +10,7 @@ from tests.tasks.supervised import DATA, files, pretrained, settings, train
 from tinyllm.cli import main
 from tinyllm.models.encoder import Encoder
 from tinyllm.tasks.inputs import Inputs
-from tinyllm.tasks.settings import FINETUNE
+from tinyllm.tasks.settings import FINETUNE, SELECT
 from tinyllm.tasks.vocabularies import make_tokenizer
 from tinyllm.text.features import KINDS, USUAL
 from tinyllm.training import loop
@@ -84,6 +84,13 @@ def test_white_space_around_a_source_is_nothing(tmp_path):
     for ours, theirs in zip(plain.sources + [a for a, _ in plain.dev_pairs],
                             wide.sources + [a for a, _ in wide.dev_pairs], strict=True):
         assert plain.trained.tokenizer.decode(ours.ids) == wide.trained.tokenizer.decode(theirs.ids)
+
+
+@pytest.mark.parametrize("task", DATA)
+def test_an_evaluation_has_the_fields_of_select_in_any_order(tmp_path, monkeypatch, task):
+    fields = SELECT[task]
+    monkeypatch.setitem(SELECT, task, fields[::-1])
+    assert set(made(tmp_path, task).evaluate()) == set(fields)
 
 
 WORDS, CHARACTERS = USUAL["word"], USUAL["char"]

@@ -2,7 +2,9 @@
 import argparse
 import math
 
-from tinyllm.tasks.settings import BUDGETS, CELLS, ERRORS, FORMATS, MOST_BEAM
+from tinyllm.data.tables import FORMATS
+from tinyllm.tasks.settings import CELLS, ERRORS, MOST_BEAM
+from tinyllm.training.options import BUDGETS
 
 
 class Defaults(argparse.ArgumentDefaultsHelpFormatter):

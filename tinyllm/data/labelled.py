@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from tinyllm.checked_json import brief
 from tinyllm.data.readers import file_list, read_record_lines
-from tinyllm.data.tables import check_choice, format_by_name, table_rows
+from tinyllm.data.tables import FORMATS, check_choice, format_by_name, table_rows
 from tinyllm.metrics.entity_f1 import check_bio
 from tinyllm.text.tokens import is_token
 
@@ -46,7 +46,7 @@ def read_labelled(files, format=None, fields=None, columns=None, errors="strict"
     Raises ValueError at the first bad line, for a file without records and as read_text; OSError as it comes.
     """
     names, records = ("label", "text"), []
-    check_choice("read_labelled", names, ("tsv", "csv", "jsonl"), format, fields, columns)
+    check_choice("read_labelled", names, FORMATS["classify"], format, fields, columns)
     for path in file_list("read_labelled", files):
         rows = table_rows(path, read_record_lines(path, errors), format or format_by_name(path) or "tsv",
                           names, fields, columns)

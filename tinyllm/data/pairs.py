@@ -12,10 +12,9 @@ from typing import NamedTuple
 from tinyllm.checked_json import brief
 from tinyllm.data.babi import babi_rows, is_babi, is_babi_without_beginning
 from tinyllm.data.readers import file_list, read_record_lines
-from tinyllm.data.tables import check_choice, check_picks, checked_rows, format_by_name, table_rows
+from tinyllm.data.tables import FORMATS, check_choice, check_picks, checked_rows, format_by_name, table_rows
 
 NAMES = ("source", "target")
-FORMATS = ("tsv", "lines", "csv", "jsonl", "babi")
 
 
 class Pair(NamedTuple):
@@ -41,7 +40,7 @@ def read_pairs(files, format=None, fields=None, columns=None, errors="strict"):
 
     Raises ValueError at the first bad line, for a file without records and as read_text; OSError as it comes.
     """
-    check_choice("read_pairs", NAMES, FORMATS, format, fields, columns, further=True)
+    check_choice("read_pairs", NAMES, FORMATS["seq2seq"], format, fields, columns, further=True)
     files = file_list("read_pairs", files)
     lines = [read_record_lines(path, errors) for path in files]
     if columns is not None and format is None:

@@ -13,6 +13,7 @@ import sys
 from tinyllm import checked_json
 from tinyllm.checked_json import brief, first_of
 
+FORMATS = {"classify": ("tsv", "csv", "jsonl"), "seq2seq": ("tsv", "lines", "csv", "jsonl", "babi")}  # tag has its own
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 

@@ -11,6 +11,7 @@ from tinyllm.metrics.corpus import check_strings
 from tinyllm.models import Classifier
 from tinyllm.tasks import stored, supervised, vocabularies
 from tinyllm.tasks.inputs import Inputs, in_batches, one_line
+from tinyllm.tasks.settings import SELECT
 
 UNIT = "texts"
 
@@ -89,7 +90,8 @@ class Task(supervised.EncoderTask):
         if self.dev is None:
             return {}
         scores = self.trained.score(self.dev, self.dev_inputs)
-        return {"valid_loss": scores["nats_per_text"], **{name: scores[name] for name in ("accuracy", "macro_f1")}}
+        return {"valid_loss": scores["nats_per_text"],
+                **{name: scores[name] for name in SELECT["classify"] if name != "valid_loss"}}
 
 
 def load(run):

@@ -13,8 +13,9 @@ from tinyllm.metrics.perplexity import TextScore
 from tinyllm.models import LanguageModel
 from tinyllm.ops.cross_entropy import IGNORE
 from tinyllm.tasks import stored
-from tinyllm.tasks.settings import BUDGETS, FROM_EMBEDDINGS, PRETRAIN, complete, inherited
+from tinyllm.tasks.settings import FROM_EMBEDDINGS, PRETRAIN, complete, inherited
 from tinyllm.text.vocabulary import BOS, EOS, PAD, UNK
+from tinyllm.training.options import BUDGETS
 
 MODEL = ("embed_dim", "hidden_dim", "num_layers", "num_attention_layers", "num_heads", "cell", "dropout", "tie_weights")
 RUN_IN = 256  # tokens that a row of the scoring reads before the first one that counts

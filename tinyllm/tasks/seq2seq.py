@@ -127,7 +127,8 @@ class Task(supervised.SupervisedTask):
                 total += self._loss(sources, targets).item() * sum(len(target.ids) + 1 for target in targets)
         scores = self.trained.score([self.dev[i] for i in self.decoded], beam=1,
                                     sources=[self.dev_pairs[i][0] for i in self.decoded])
-        return {"valid_loss": total / self.valid_targets, **{name: scores[name] for name in SELECT["seq2seq"][:-1]}}
+        return {"valid_loss": total / self.valid_targets,
+                **{name: scores[name] for name in SELECT["seq2seq"] if name != "valid_loss"}}
 
 
 def load(run):

@@ -3,15 +3,14 @@
 The meaning of each is what `tinyllm pretrain --help` and `tinyllm finetune TASK --help` say.
 """
 from tinyllm.data.readers import file_list
+from tinyllm.training.options import BUDGETS
 
-BUDGETS = ("steps", "epochs", "minutes")
 CELLS = ("gru", "lstm", "rnn")
 ERRORS = ("strict", "replace")
 MOST_BEAM = 1000  # hypotheses: memory and time grow with them, what is found does not
 TRUNCATE = ("end", "start")
 TOKENIZERS = {"lm": ("char", "word", "bpe"), "classify": ("token", "char", "bpe"), "tag": ("token", "char"),
               "seq2seq": ("bpe", "word", "char")}
-FORMATS = {"classify": ("tsv", "csv", "jsonl"), "seq2seq": ("tsv", "lines", "csv", "jsonl", "babi")}
 READING = {  # what says how files are read
     "lm": ("errors",), "classify": ("format", "fields", "columns", "errors"), "tag": ("columns", "errors"),
     "seq2seq": ("format", "fields", "columns", "errors")}

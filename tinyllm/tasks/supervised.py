@@ -26,10 +26,11 @@ from tinyllm.data.padded import PaddedBatches
 from tinyllm.models.transfer import take_over
 from tinyllm.tasks import stored
 from tinyllm.tasks.inputs import Inputs, drop_words
-from tinyllm.tasks.settings import BUDGETS, FINETUNE, FROM_RUN, SELECT, complete, inherited
+from tinyllm.tasks.settings import FINETUNE, FROM_RUN, SELECT, complete, inherited
 from tinyllm.tasks.vocabularies import check_features
 from tinyllm.text import UNK
 from tinyllm.training import memory
+from tinyllm.training.options import BUDGETS
 
 BETAS = (0.9, 0.99)  # a second moment that follows: runs here are thousands of steps, not millions
 

@@ -9,6 +9,7 @@ from tinyllm.metrics.entity_f1 import bio_constraints, entity_f1
 from tinyllm.models import Tagger
 from tinyllm.tasks import stored, supervised, vocabularies
 from tinyllm.tasks.inputs import Inputs, in_batches
+from tinyllm.tasks.settings import SELECT
 
 UNIT = "tokens"
 
@@ -88,7 +89,7 @@ class Task(supervised.EncoderTask):
             return {}
         scores = self.trained.score(self.dev, self.dev_examples)
         return {"valid_loss": scores["nats_per_token"],
-                **{name: scores[name] for name in ("precision", "recall", "f1")}}
+                **{name: scores[name] for name in SELECT["tag"] if name != "valid_loss"}}
 
 
 def load(run):
