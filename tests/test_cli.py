@@ -39,12 +39,26 @@ def test_help_is_immediate_and_loads_nothing():
     (["finetune", "tag"], "learning rate at its highest (default: 0.002)", "bpe"),
     (["finetune", "seq2seq"], "an output layer of its own", "True"),
     (["finetune", "classify"], "of weights, batches and dropout: the same seed, the same run (default: 0)", "True"),
+    (["finetune", "classify"], "of the files (else by their names)", "first lines"),
+    (["evaluate"], "of the files (else by their names, of seq2seq by first lines too)", "True"),
     (["predict"], "print one JSON object on stdout and nothing else, at the end", "False")])
 def test_help_says_how_things_are(capsys, arguments, expected, missing):
     with pytest.raises(SystemExit):
         main([*arguments, "--help"])
     text = " ".join(capsys.readouterr().out.split())
     assert expected in text and missing not in text
+
+
+@pytest.mark.parametrize("verb, module, name, expected", [
+    ("finetune seq2seq", "finetune", "DECODED", "greedy outputs for 77 records of it at most"),
+    ("finetune classify", "finetune", "BPE", "(bpe: 77 at most, else all)"),
+    ("pretrain", "pretrain", "LM_WORDS", "word: 77 and"), ("pretrain", "pretrain", "LM_BPE", "bpe: 77 at most"),
+    ("predict", "arguments", "BEAM", "side by side (77)"), ("evaluate", "arguments", "LENGTH_PENALTY", "ones (77)")])
+def test_figures_in_help_are_those_of_the_settings(capsys, monkeypatch, verb, module, name, expected):
+    monkeypatch.setattr(f"tinyllm.cli.{module}.{name}", 77)
+    with pytest.raises(SystemExit):
+        main([*verb.split(), "--help"])
+    assert expected in " ".join(capsys.readouterr().out.split())
 
 
 def test_version_and_no_verb(capsys):

@@ -3,7 +3,7 @@ import argparse
 import math
 
 from tinyllm.data.tables import FORMATS
-from tinyllm.tasks.settings import CELLS, ERRORS, MOST_BEAM
+from tinyllm.tasks.settings import BEAM, CELLS, ERRORS, LENGTH_PENALTY, MOST_BEAM
 from tinyllm.training.options import BUDGETS
 
 
@@ -89,9 +89,10 @@ def add_run(parser):
 def add_search(parser):
     """How a sequence-to-sequence model looks for its output; None: as its task has it."""
     parser.add_argument("--beam", type=number(int, least=1, most=MOST_BEAM), metavar="N",
-                        help="seq2seq: so many hypotheses side by side (5)")
+                        help=f"seq2seq: so many hypotheses side by side ({BEAM})")
     parser.add_argument("--length-penalty", type=number(float, least=0), metavar="F",
-                        help="seq2seq: they are compared by log p / tokens^F; 0 favours short ones (1)")
+                        help="seq2seq: they are compared by log p / tokens^F; 0 favours short ones "
+                             f"({LENGTH_PENALTY:g})")
 
 
 def add_model(parser):
@@ -162,12 +163,13 @@ def options_of(args, task, options):
     return {name: getattr(args, name) for name in options[task] if name in args.given}
 
 
-def add_data(parser, task="seq2seq"):
-    """How a file of examples is read, of this task or, seq2seq having all of it, of any."""
+def add_data(parser, task=None):
+    """How a file of examples is read, of this task or, None, of any."""
     data, of_tags = parser.add_argument_group("data"), task == "tag"
     if not of_tags:
-        data.add_argument("--format", choices=FORMATS[task],
-                          help="of the files (else by their names and first lines)")
+        known = {"classify": "names", "seq2seq": "names and first lines", None: "names, of seq2seq by first lines too"}
+        data.add_argument("--format", choices=FORMATS[task or "seq2seq"],
+                          help=f"of the files (else by their {known[task]})")
         data.add_argument("--fields", type=_names, metavar="A,B", help="the fields of a CSV or JSON Lines file")
     data.add_argument("--columns", type=_columns, metavar="I,J", help=(
         "the columns of token and tag, from 1, where a line has more: separated by a TAB or by spaces" if of_tags else

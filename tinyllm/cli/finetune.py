@@ -3,7 +3,7 @@ from tinyllm.cli.arguments import (
     Defaults, add_data, add_json, add_model, add_run, add_training, check_data, check_model, check_resumed,
     check_vocabulary, count, fraction, given_of, number, print_json)
 from tinyllm.cli.pretrain import draw_curves
-from tinyllm.tasks.settings import FINETUNE, FROM_RUN, MINUTES, SELECT, TOKENIZERS, TRUNCATE
+from tinyllm.tasks.settings import BPE, DECODED, FINETUNE, FROM_RUN, MINUTES, SELECT, TOKENIZERS, TRUNCATE
 
 TASKS = {
     "classify": "one label for a text; files of `label TAB text`, or CSV and JSON Lines with --fields LABEL,TEXT",
@@ -26,7 +26,7 @@ def add_arguments(parser):
 def _add_arguments(parser, task):
     parser.add_argument("--train", nargs="+", metavar="FILE", help="what to learn from; .gz too")
     parser.add_argument("--dev", nargs="+", metavar="FILE", help="what decides which weights are kept" + (
-        ", by loss and by greedy outputs for 500 records of it at most" if task == "seq2seq" else ""))
+        f", by loss and by greedy outputs for {DECODED} records of it at most" if task == "seq2seq" else ""))
     parser.add_argument("--select", choices=SELECT[task],
                         help=f"by which score on it, ties by valid_loss ({SELECT[task][0]})")
     add_run(parser)
@@ -45,7 +45,8 @@ def _add_arguments(parser, task):
     text.add_argument("--tokenizer", choices=TOKENIZERS[task], help="what a token is" + (
         "" if task == "seq2seq" else "; token: a word without the space before it"))
     text.add_argument("--vocab-size", type=count, metavar="V", help=(
-        "how many tokens, the most frequent (all)" if task == "tag" else "how many tokens (bpe: 8000, else all)"))
+        "how many tokens, the most frequent (all)" if task == "tag" else
+        f"how many tokens (bpe: {BPE} at most, else all)"))
     text.add_argument("--max-len", type=count, metavar="T", help=(
         "longer sentences are read in pieces of so many tokens" if task == "tag" else
         "longer texts are cut to so many tokens" if task == "classify" else

@@ -5,7 +5,7 @@ import sys
 from tinyllm.cli.arguments import (
     add_json, add_model, add_run, add_training, check_model, check_resumed, check_vocabulary, count, fraction,
     given_of, print_json)
-from tinyllm.tasks.settings import ERRORS, FROM_EMBEDDINGS, MINUTES, PRETRAIN, TOKENIZERS
+from tinyllm.tasks.settings import ERRORS, FROM_EMBEDDINGS, LM_BPE, LM_WORDS, MINUTES, PRETRAIN, TOKENIZERS
 
 
 def add_arguments(parser):
@@ -24,7 +24,8 @@ def add_arguments(parser):
     text = parser.add_argument_group("text")
     text.add_argument("--tokenizer", choices=TOKENIZERS["lm"], help="what a token is")
     text.add_argument("--vocab-size", type=count, metavar="V",
-                      help="how many tokens; char: all characters, word: 20000 and bpe: 4096 at most unless given")
+                      help=f"how many tokens; char: all characters, word: {LM_WORDS} and bpe: {LM_BPE} at most unless "
+                           "given")
 
     model = add_model(parser)
     model.add_argument("--tie-weights", action="store_true", help="the output layer uses the embedding's matrix")

@@ -13,7 +13,7 @@ from tinyllm.metrics.perplexity import TextScore
 from tinyllm.models import LanguageModel
 from tinyllm.ops.cross_entropy import IGNORE
 from tinyllm.tasks import stored
-from tinyllm.tasks.settings import FROM_EMBEDDINGS, PRETRAIN, complete, inherited
+from tinyllm.tasks.settings import FROM_EMBEDDINGS, LM_BPE, LM_WORDS, PRETRAIN, complete, inherited
 from tinyllm.text.vocabulary import BOS, EOS, PAD, UNK
 from tinyllm.training.options import BUDGETS
 
@@ -22,7 +22,6 @@ RUN_IN = 256  # tokens that a row of the scoring reads before the first one that
 BETAS = (0.9, 0.99)  # a second moment that follows: runs here are thousands of steps, not millions
 LOOKED_THROUGH = 20_000_000  # characters of training text that novel_share looks through: seconds
 SPECIAL = (PAD, UNK, BOS, EOS)  # never written: plain text holds none of them
-WORDS = 20_000  # a word vocabulary where no size is given: at most so many
 
 
 def score(model, ids, chars, seq_len, context):
@@ -114,10 +113,11 @@ def read(settings):
 
 def make_tokenizer(text, kind, vocab_size=None):
     """A tokenizer trained on the text; without a vocab_size, as many tokens as the kind usually has."""
-    kind = tokenizers.TOKENIZERS[kind]
-    tokenizer = kind.train(text, vocab_size=vocab_size)
-    if vocab_size is None and kind is tokenizers.WordTokenizer and tokenizer.vocab_size > WORDS:
-        return kind.train(text, vocab_size=WORDS)
+    if kind == "bpe":
+        return tokenizers.BPETokenizer.train(text, vocab_size=vocab_size, default_size=LM_BPE)
+    tokenizer = tokenizers.TOKENIZERS[kind].train(text, vocab_size=vocab_size)
+    if vocab_size is None and kind == "word" and tokenizer.vocab_size > LM_WORDS:
+        return tokenizers.WordTokenizer.train(text, vocab_size=LM_WORDS)
     return tokenizer
 
 

@@ -12,14 +12,11 @@ from tinyllm.metrics.rouge import rouge
 from tinyllm.models import Seq2Seq
 from tinyllm.tasks import stored, supervised
 from tinyllm.tasks.inputs import EVALUATED, Inputs, drop_words, in_batches, one_line
-from tinyllm.tasks.settings import MOST_BEAM, SELECT
-from tinyllm.tasks.vocabularies import BPE
+from tinyllm.tasks.settings import BEAM, BPE, DECODED, LENGTH_PENALTY, MOST_BEAM, SELECT
 from tinyllm.text import EOS, TOKENIZERS
 from tinyllm.text.word import CJK
 from tinyllm.training import memory
 
-DECODED = 500  # records of dev, at most, that an evaluation during training writes out
-BEAM = 5
 UNIT = "tokens"
 
 
@@ -149,7 +146,7 @@ class TrainedSeq2Seq:
         self.model, self.tokenizer, self.config = model, tokenizer, config
         self.inputs = Inputs(tokenizer, max_len, truncate)
 
-    def predict(self, texts, beam=BEAM, length_penalty=1.0):
+    def predict(self, texts, beam=BEAM, length_penalty=LENGTH_PENALTY):
         """What the model makes of each text; "" for one that is empty.  beam, length_penalty: Seq2Seq.translate's."""
         check_strings("predict", "texts", texts)
         if not isinstance(beam, int) or not 1 <= beam <= MOST_BEAM:
@@ -167,7 +164,7 @@ class TrainedSeq2Seq:
                 result[i] = self.tokenizer.decode(output).strip()
         return result
 
-    def predictions(self, texts, beam=BEAM, length_penalty=1.0):
+    def predictions(self, texts, beam=BEAM, length_penalty=LENGTH_PENALTY):
         """For each text a dict: source, prediction."""
         outputs = self.predict(texts, beam, length_penalty)
         return [{"source": text, "prediction": output} for text, output in zip(texts, outputs)]
@@ -178,12 +175,12 @@ class TrainedSeq2Seq:
         return one_line(prediction["prediction"])
 
     def evaluate(self, *files, format=None, fields=None, columns=None, errors="strict", beam=BEAM,
-                 length_penalty=1.0):
+                 length_penalty=LENGTH_PENALTY):
         """bleu, chrf, rouge_1, rouge_2, rouge_l (0..100), exact_match (0..1) and BLEU's signature, over the files."""
         settings = {"format": format, "fields": fields, "columns": columns, "errors": errors, "dev": True}
         return self.score(read(files, settings), beam, length_penalty)
 
-    def score(self, records, beam=BEAM, length_penalty=1.0, sources=None):
+    def score(self, records, beam=BEAM, length_penalty=LENGTH_PENALTY, sources=None):
         """The same over records; sources: their sources as Inputs, where they are known already."""
         outputs = (self.predict([record.source for record in records], beam, length_penalty) if sources is None else
                    self._translated(sources, beam, length_penalty))

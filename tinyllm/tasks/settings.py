@@ -7,14 +7,18 @@ from tinyllm.training.options import BUDGETS
 
 CELLS = ("gru", "lstm", "rnn")
 ERRORS = ("strict", "replace")
+SEARCH = ("beam", "length_penalty")  # how seq2seq looks for its output
+BEAM, LENGTH_PENALTY = 5, 1.0
 MOST_BEAM = 1000  # hypotheses: memory and time grow with them, what is found does not
+DECODED = 500  # records of dev, at most, that an evaluation of seq2seq during training writes out
 TRUNCATE = ("end", "start")
 TOKENIZERS = {"lm": ("char", "word", "bpe"), "classify": ("token", "char", "bpe"), "tag": ("token", "char"),
               "seq2seq": ("bpe", "word", "char")}
 READING = {  # what says how files are read
     "lm": ("errors",), "classify": ("format", "fields", "columns", "errors"), "tag": ("columns", "errors"),
     "seq2seq": ("format", "fields", "columns", "errors")}
-SEARCH = ("beam", "length_penalty")  # how seq2seq looks for its output
+LM_WORDS, LM_BPE = 20_000, 4096  # tokens, at most, where no vocab_size is given: of a language model,
+BPE = 8000                       # of the other tasks
 FROM_RUN = (  # what a model that starts from a pretrained one has from it
     "cell", "embed_dim", "hidden_dim", "num_layers", "num_attention_layers", "num_heads", "tie_weights", "tokenizer",
     "vocab_size")

@@ -1,12 +1,11 @@
 """The tokens of a classifier or a tagger: the words or characters of the training data, and features of them."""
 from tinyllm.checked_json import brief
+from tinyllm.tasks.settings import BPE
 from tinyllm.text import BPETokenizer, CharTokenizer
 from tinyllm.text.featured import FeaturedTokenizer
 from tinyllm.text.features import TokenFeatures, checked_kinds
 from tinyllm.text.tokens import TokenVocabulary
 from tinyllm.text.word import split_words
-
-BPE = 8000  # tokens where no size is given, or what the text supports
 
 
 def make_tokenizer(texts, settings, pretrained=None):
