@@ -134,11 +134,12 @@ def test_what_can_be_selected_is_what_evaluations_give(tmp_path, task):
     train(task, tmp_path / "run", "--train", data, "--dev", data, "--steps", 1)
     record, = RunFolder.open(tmp_path / "run").read_log()
     assert set(record) == {"step", "epoch", "seconds", "lr", "train_loss", *SELECT[task]}
-    options = settings(task, "--train", data, "--dev", data)
+    options = settings(task, "--train", data, "--dev", data, "--steps", 1)
     with pytest.raises(ValueError, match=f"finetune {task}: select must be one of {', '.join(SELECT[task])}, got 'x'"):
         supervised.finetune(task, tmp_path / "new", {**options, "select": "x"})
-    with pytest.raises(ValueError, match="select needs dev, got 'valid_loss' without one"):
-        supervised.finetune(task, tmp_path / "new", {**options, "select": "valid_loss", "dev": ()})
+    for name, value in (("select", "valid_loss"), ("patience", 3)):
+        with pytest.raises(ValueError, match=f"{name} needs dev, got {value!r} without one"):
+            supervised.finetune(task, tmp_path / "new", {**options, name: value, "dev": ()})
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -551,6 +552,17 @@ def test_a_run_without_what_going_on_needs(tmp_path):
     path.write_text(json.dumps(config))
     with pytest.raises(RunFolderError, match="config.json: taken must be there to go on with the run, got nothing"):
         train("classify", tmp_path / "run", resume=True)
+
+
+def test_a_run_begun_with_patience_and_nothing_to_evaluate_on_goes_on(tmp_path):
+    """It was begun before that was refused."""
+    train("classify", tmp_path / "run", "--train", files(tmp_path)["classify"], "--steps", 1)
+    path = tmp_path / "run" / "config.json"
+    config = json.loads(path.read_text())
+    del config["checksums"]
+    config["training"]["patience"] = 1
+    path.write_text(json.dumps(config))
+    assert train("classify", tmp_path / "run", "--steps", 2, resume=True)["steps"] == 2
 
 
 def test_refused_where_memory_is_short(tmp_path, monkeypatch):

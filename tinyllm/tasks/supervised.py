@@ -125,7 +125,7 @@ def finetune(name, out, settings=None, *, resume=False, force=False, progress=No
             settings = inherited(f"finetune {name}", settings, given, pretrained.settings(), settings["from_run"])
         if "features" in settings:  # numbers that are the defaults stand in the settings of every run
             check_features(settings, {each for each in given if given[each] not in (None, FINETUNE[name][each])})
-    _check_select(name, settings)
+    _check_select(name, settings, resume)
     records = module.read(settings["train"], settings)
     dev = module.read(settings["dev"], {**settings, "dev": True}) if settings["dev"] else None
     data = {"sha256": _sha256(records), "train_records": len(records),
@@ -166,13 +166,15 @@ def finetune(name, out, settings=None, *, resume=False, force=False, progress=No
     return {"run": str(out), **result}
 
 
-def _check_select(name, settings):
-    """ValueError for a field that evaluations of the task do not have, or where there is nothing to evaluate on."""
+def _check_select(name, settings, resume):
+    """ValueError for a field that evaluations of the task do not have, or where there is nothing to evaluate on, unless
+    a run that was begun so goes on."""
     select = settings["select"]
     if select not in (None, *SELECT[name]):
         raise ValueError(f"finetune {name}: select must be one of {', '.join(SELECT[name])}, got {select!r}")
-    if select and not settings["dev"]:
-        raise ValueError(f"finetune {name}: select needs dev, got {select!r} without one")
+    for setting in ("patience", "select"):
+        if settings[setting] and not (settings["dev"] or resume):
+            raise ValueError(f"finetune {name}: {setting} needs dev, got {settings[setting]!r} without one")
 
 
 class Pretrained:
