@@ -336,6 +336,8 @@ def test_scored_on_labels_that_train_never_had(trained):
     (trained / "new.tsv").write_text("Ann\tB-PER\nRex\tB-DOG\n")
     with pytest.raises(ValueError, match="new.tsv:2: the tag must be one of the training data's, .* got 'B-DOG'"):
         tinyllm.load("tag").evaluate("new.tsv")
+    with pytest.raises(ValueError, match="new.tsv:2: the tag must be one of the training data's"):
+        tinyllm.load("tag").score(tag.read(["new.tsv"], {"columns": None, "errors": "strict"}))
     (trained / "new.tsv").write_text("worse\tfine\n")
     with pytest.raises(ValueError, match="new.tsv:1: the label must be one of the training data's, .* got 'worse'"):
         tinyllm.load("classify").evaluate("new.tsv")
@@ -425,6 +427,18 @@ def test_translations_are_scored_all_along_dev(tmp_path, monkeypatch, most, scor
                         progress=progress)
     assert asked == [[(lines[i].split("\t")[0],) * 2 for i in scored]]
     assert f"scores on dev while it trains: {len(scored)} of 5 records, greedily" in said
+
+
+@pytest.mark.parametrize("options", [[], ["--no-crf"]])
+def test_what_a_tagger_scores_is_its_mean_loss(tmp_path, options):
+    """Over all tokens, those of pieces and of batches that are longer than others alike."""
+    data = files(tmp_path)["tag"]
+    train("tag", tmp_path / "run", "--train", data, "--steps", 3, "--max-len", 3, *options)
+    tagger = tinyllm.load(tmp_path / "run")
+    records = tag.read([data], {"columns": None, "errors": "strict"})
+    nats = [len(numbers) * tagger.model.loss(read.ids[None], numbers[None], None, read.features[None]).item()
+            for read, numbers in zip(*tagger.examples(records))]
+    assert tagger.score(records)["nats_per_token"] == pytest.approx(sum(nats) / TAG.count("\t"), rel=1e-5)
 
 
 def test_a_long_sentence_is_tagged_in_pieces(tmp_path):
@@ -617,7 +631,8 @@ def test_finetune_evaluate_predict(trained, capsys):
     """The fields of --json, line for line predictions, and an empty line for an empty input."""
     capsys.readouterr()
     (trained / "in.txt").write_text("the red one\n\nAnn lives in Rome\n")
-    fields = {"classify": {"accuracy", "macro_f1", "confusion"}, "tag": {"precision", "recall", "f1", "by_type"},
+    fields = {"classify": {"accuracy", "macro_f1", "confusion"},
+              "tag": {"precision", "recall", "f1", "by_type", "nats_per_token"},
               "seq2seq": {"bleu", "chrf", "rouge_1", "rouge_2", "rouge_l", "exact_match", "signature"}}
     for task in TASKS:
         assert main(["evaluate", task, f"{task}.tsv", "--json"]) == 0

@@ -71,26 +71,26 @@ class Tagger(Module):
                  metrics.entity_f1.bio_constraints makes them
         """
         with no_grad():
-            return self.paths_of(self(ids, valid, features).data, valid, allowed)
+            return self.paths_of(self(ids, valid, features), valid, allowed)
 
     def paths_of(self, scores, valid=None, allowed=None):
-        """The same of what forward gave: scores an array (B, T, C)."""
+        """The same of what forward gave: scores a Tensor (B, T, C)."""
         C, dtype = scores.shape[-1], scores.dtype
         joint = ([self.transitions.data, self.start.data, self.end.data] if self.config["crf"]
                  else [np.zeros((C, C), dtype), np.zeros(C, dtype), np.zeros(C, dtype)])
         allowed_start, follows = (None, None) if allowed is None else allowed
-        paths, _ = viterbi(scores, *joint, valid=valid, allowed_start=allowed_start, allowed=follows)
+        paths, _ = viterbi(scores.data, *joint, valid=valid, allowed_start=allowed_start, allowed=follows)
         lengths = np.full(len(paths), paths.shape[1]) if valid is None else np.sum(valid, axis=1)
         return [path[:length] for path, length in zip(paths, lengths)]
 
     def marginals(self, ids, valid=None, features=None):
         """p(y_t = c), see the module's text: an array (B, T, C), each row of C adds up to 1; 0 where not valid."""
         with no_grad():
-            return self.marginals_of(self(ids, valid, features).data, valid)
+            return self.marginals_of(self(ids, valid, features), valid)
 
     def marginals_of(self, scores, valid=None):
-        """The same of what forward gave: scores an array (B, T, C)."""
+        """The same of what forward gave: scores a Tensor (B, T, C)."""
         if self.config["crf"]:
-            return crf_marginals(scores, self.transitions.data, self.start.data, self.end.data, valid)
-        p = softmax(Tensor(scores)).data
+            return crf_marginals(scores.data, self.transitions.data, self.start.data, self.end.data, valid)
+        p = softmax(scores).data
         return p if valid is None else np.where(np.asarray(valid)[..., None], p, 0)

@@ -113,34 +113,27 @@ class TrainedTagger:
     def tag(self, sentences):
         """Lists of tokens, none empty -> lists of tags that are BIO; a sentence longer than max_len is read in pieces
         of that length, each by itself."""
-        return self._named(sentences, self._decoded(self._inputs(sentences))[0])
+        paths = {}
+        for batch, valid, scores in self._scored(self._inputs(sentences)):
+            paths.update(zip(batch, self.model.paths_of(scores, valid, self.allowed)))
+        return self._named(sentences, paths)
 
-    def _decoded(self, inputs, sure=False, gold=None):
-        """Of each Input the best path and, where asked how sure it is, the probability of each of its tags; of all
-        together, where given the tag numbers that are right, their mean nats per token."""
-        paths, shares, nats = [None] * len(inputs), [None] * len(inputs), 0.0
+    def _scored(self, inputs):
+        """(indices, valid (B, T), scores a Tensor (B, T, C)) of batches that together are all of the Inputs."""
         for batch in in_batches([len(each.ids) for each in inputs]):
             ids, valid, features = Inputs.batch([inputs[i] for i in batch])
             with no_grad():
                 scores = self.model(ids, valid, features)
-                if gold is not None:
-                    tags = padded_tags([gold[i] for i in batch], valid)
-                    nats += self.model.loss_of(scores, tags, valid).item() * int(valid.sum())
-            scores = scores.data
-            for i, path in zip(batch, self.model.paths_of(scores, valid, self.allowed)):
-                paths[i] = path
-            for i, p in zip(batch, self.model.marginals_of(scores, valid) if sure else ()):
-                shares[i] = p[np.arange(len(paths[i])), paths[i]]
-        return paths, shares, nats / max(1, sum(len(each.ids) for each in inputs))
+            yield batch, valid, scores
 
     def _inputs(self, sentences):
         """The Input of every piece of every sentence."""
         return [self.inputs.of_tokens(piece) for sentence in sentences for piece in self._pieces(sentence)]
 
     def _joined(self, sentences, of_pieces):
-        """Arrays of the pieces -> a list for each sentence."""
-        of_pieces = iter(of_pieces)
-        return [np.concatenate([next(of_pieces) for _ in self._pieces(sentence)]).tolist() for sentence in sentences]
+        """{number of a piece: array} -> a list for each sentence."""
+        arrays = (of_pieces[i] for i in sorted(of_pieces))
+        return [np.concatenate([next(arrays) for _ in self._pieces(sentence)]).tolist() for sentence in sentences]
 
     def _named(self, sentences, paths):
         """Paths of the pieces -> the tags of each sentence."""
@@ -172,7 +165,11 @@ class TrainedTagger:
         result = [{"tokens": sentence, "tags": [], **({"probabilities": []} if probabilities else {})}
                   for sentence in split]
         sentences = [split[i] for i in real]
-        paths, shares, _ = self._decoded(self._inputs(sentences), probabilities)
+        paths, shares = {}, {}
+        for batch, valid, scores in self._scored(self._inputs(sentences)):
+            paths.update(zip(batch, self.model.paths_of(scores, valid, self.allowed)))
+            for i, p in zip(batch, self.model.marginals_of(scores, valid) if probabilities else ()):
+                shares[i] = p[np.arange(len(paths[i])), paths[i]]
         for i, tags in zip(real, self._named(sentences, paths)):
             result[i]["tags"] = tags
         for i, p in zip(real, self._joined(sentences, shares) if probabilities else ()):
@@ -185,15 +182,19 @@ class TrainedTagger:
         return "".join(f"{token}\t{tag}\n" for token, tag in zip(prediction["tokens"], prediction["tags"]))
 
     def evaluate(self, *files, columns=None, errors="strict"):
-        """precision, recall, f1 (0..1) of entities, by_type, over the files."""
-        records = read(files, {"columns": columns, "errors": errors})
-        check_dev(records, {"tags": self.tags})
-        return self.score(records)
+        """precision, recall, f1 (0..1) of entities, by_type, nats per token, over the files."""
+        return self.score(read(files, {"columns": columns, "errors": errors}))
 
     def score(self, records, examples=None):
-        """The same over records; with what examples() makes of them, where known already, nats_per_token too."""
-        sentences = [record.tokens for record in records]
-        inputs, gold = examples or (self._inputs(sentences), None)
-        paths, _, nats = self._decoded(inputs, gold=gold)
-        scores = entity_f1([list(record.tags) for record in records], self._named(sentences, paths)).as_dict()
-        return scores if gold is None else {**scores, "nats_per_token": nats}
+        """The same over records; examples: what examples() makes of them, where that is known already."""
+        check_dev(records, {"tags": self.tags})
+        inputs, gold = examples or self.examples(records)
+        paths, nats = {}, 0.0
+        for batch, valid, scores in self._scored(inputs):
+            paths.update(zip(batch, self.model.paths_of(scores, valid, self.allowed)))
+            with no_grad():
+                loss = self.model.loss_of(scores, padded_tags([gold[i] for i in batch], valid), valid)
+            nats += loss.item() * int(valid.sum())
+        named = self._named([record.tokens for record in records], paths)
+        return {**entity_f1([list(record.tags) for record in records], named).as_dict(),
+                "nats_per_token": nats / max(1, sum(len(each.ids) for each in inputs))}
