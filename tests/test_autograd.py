@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from tests.oracle import DTYPES
-from tinyllm.autograd import Tensor, formulas, no_grad, on_formulas, recorded
+from tinyllm.autograd import Tensor, formulas, no_grad, on_formulas, recorded, recording
 from tinyllm.ops import exp
 
 
@@ -101,6 +101,14 @@ def test_no_grad_remembers_nothing():
     assert not y.requires_grad and y._parents == ()
     with pytest.raises(RuntimeError, match=r"backward: this tensor does not require a gradient \(no_grad"):
         y.backward()
+
+
+def test_a_gradient_within_no_grad():
+    with no_grad():
+        with recording():
+            assert recorded(X)
+        assert not recorded(X)
+    assert recorded(X)
 
 
 @pytest.mark.parametrize("switch, is_on", [(no_grad, lambda: not recorded(X)), (formulas, on_formulas)])

@@ -29,6 +29,16 @@ def no_grad():
 
 
 @contextlib.contextmanager
+def recording():
+    """Inside, ops remember again, in no_grad() too: for values that are themselves gradients."""
+    token = _recording.set(True)
+    try:
+        yield
+    finally:
+        _recording.reset(token)
+
+
+@contextlib.contextmanager
 def formulas():
     """Inside, every op runs its formula in Tensor arithmetic instead of its kernel."""
     token = _on_formulas.set(True)

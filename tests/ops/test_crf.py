@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.oracle import DTYPES, assert_close
+from tests.oracle import DTYPES, FORMULA_TOLERANCE, assert_close
 from tests.ops.two_ways import assert_kernel_equals_formula, assert_same_bits
 from tests.ops.two_ways import assert_torch_agrees, normal, run
-from tinyllm.autograd import Tensor, no_grad
+from tinyllm.autograd import Tensor, formulas, no_grad
 from tinyllm.gradcheck import gradcheck
 from tinyllm.kernels import threads
 from tinyllm.ops.crf import CHUNK, crf_marginals, crf_nll
@@ -96,6 +96,28 @@ def test_marginals_are_shares_of_all_paths(rng, dtype, tol):
     assert_close(crf_marginals(x[:1], w, s, e), p[:1], tol)
     with pytest.raises(ValueError, match=r"crf_marginals: valid must be \(B, T\) with T = 4"):
         crf_marginals(x, w, s, e, prefix(lengths, T + 1))
+
+
+@given(sizes=st.tuples(st.integers(1, 2 * CHUNK + 1), st.integers(1, 7), st.integers(1, 19)),
+       seed=st.integers(0, 999), dtype=st.sampled_from(DTYPES), padded=st.booleans())
+def test_marginals_of_kernel_and_formula_are_equal(sizes, seed, dtype, padded):
+    """Inside no_grad too, where probabilities are asked for; padding may be anything."""
+    rng, (B, T, C) = np.random.default_rng(seed), sizes
+    valid = prefix(rng.integers(1, T + 1, B), T) if padded else None
+    x, *others = scores(rng, dtype, B, T, C)
+    if padded:
+        x[~valid] = np.nan
+    p = crf_marginals(x, *others, valid)
+    with formulas(), no_grad():
+        assert_close(crf_marginals(x, *others, valid), p, FORMULA_TOLERANCE[dtype])
+
+
+def test_marginals_run_no_kernel_inside_formulas(rng, monkeypatch):
+    monkeypatch.setattr("tinyllm.ops.crf.crf_forward", None)
+    with formulas():
+        p = crf_marginals(*scores(rng, np.float32, 2, 3, 4))
+    assert p.dtype == np.float32
+    assert_close(p.sum(axis=2), np.ones((2, 3)), 1e-6)
 
 
 @pytest.mark.parametrize("scale", [1, 100])

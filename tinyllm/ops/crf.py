@@ -31,6 +31,12 @@ and each counts minus what the gold path has; times dloss of the row, added up o
 
 The usual backward algorithm computes b with p = exp(a + b - log Z) instead, by a second log-sum-exp.
 
+Marginals: how likely each tag is at each position, whatever the others are, is p itself,
+
+    p[t, c] = d log Z / d x[t, c] = dx[t, c] + [y_t = c]            whatever path y is, with dloss = 1
+
+The formula differentiates log Z; the kernels' backward gives dx, and y is tag 0 everywhere.
+
 A row is one thread's, and dw runs over chunks of CHUNK rows, then over the chunks in order: the same bits for
 any number of threads.  Positions from L on (padding) have no part in anything, and gradient 0.  The best path
 is viterbi.py's.
@@ -41,7 +47,7 @@ start s and end e (C,).
 import numpy as np
 from numba import prange
 
-from tinyllm.autograd import Tensor, on_formulas
+from tinyllm.autograd import Tensor, on_formulas, recording
 from tinyllm.kernels import scratch
 from tinyllm.kernels.elementary import exp
 from tinyllm.kernels.jit import jit
@@ -60,19 +66,32 @@ def _log_sum_exp(x, axis):
     return (x - m).exp().sum(axis=axis).log() + m.squeeze(axis)
 
 
-def crf_formula(emissions, tags, transitions, start, end, lengths):
-    """log Z - score(y) of every row, as the docstring writes it, one step after the other."""
+def _log_z_formula(emissions, transitions, start, end, real):
+    """log Z of every row, as the docstring writes it, one step after the other."""
     B, T, C = emissions.shape
-    rows, times = np.arange(B), np.arange(T)
-    real = times < lengths[:, None]
     a = start + emissions[:, 0]
     for t in range(1, T):
         z = _log_sum_exp(a.reshape(B, C, 1) + transitions, axis=1)
         a = where(real[:, t:t + 1], z + emissions[:, t], a)
+    return _log_sum_exp(a + end, axis=1)
+
+
+def crf_formula(emissions, tags, transitions, start, end, lengths):
+    """log Z - score(y) of every row."""
+    rows, times = np.arange(emissions.shape[0]), np.arange(emissions.shape[1])
+    real = times < lengths[:, None]
     score = (start[tags[:, 0]] + where(real, emissions[rows[:, None], times, tags], 0.0).sum(axis=1)
              + where(real[:, 1:], transitions[tags[:, :-1], tags[:, 1:]], 0.0).sum(axis=1)
              + end[tags[rows, lengths - 1]])
-    return _log_sum_exp(a + end, axis=1) - score
+    return _log_z_formula(emissions, transitions, start, end, real) - score
+
+
+def crf_marginals_formula(emissions, transitions, start, end, lengths):
+    """d log Z / d emissions of every row, from arrays: (B, T, C)."""
+    x, real = Tensor(emissions, requires_grad=True), np.arange(emissions.shape[1]) < lengths[:, None]
+    with recording():
+        _log_z_formula(x, Tensor(transitions), Tensor(start), Tensor(end), real).sum().backward()
+    return x.grad
 
 
 @jit
@@ -261,15 +280,17 @@ def _checked(op, emissions, transitions, start, end, valid):
 def crf_marginals(emissions, transitions, start, end, valid=None):
     """The probability of each tag at each position under all paths: (B, T, C), 0 where not valid.
 
-    The arguments are crf_nll's, but arrays.  Its gradient with respect to the emissions is this, less 1 where the
-    gold path goes: with tag 0 as gold everywhere, that is what comes back.
+    The arguments are crf_nll's, but arrays, and so are the errors.
     """
     x, w, s, e = (np.ascontiguousarray(a) for a in (emissions, transitions, start, end))
     lengths = _checked("crf_marginals", x, w, s, e, valid)
-    y = np.zeros(x.shape[:2], np.int64)
-    _, z = crf_forward(x, y, w, s, e, lengths)
-    p = crf_backward(np.ones(len(x), x.dtype), x, y, w, e, lengths, z)[0]
-    p[..., 0] += np.arange(x.shape[1]) < lengths[:, None]
+    if on_formulas():
+        p = crf_marginals_formula(x, w, s, e, lengths)
+    else:
+        y = np.zeros(x.shape[:2], np.int64)
+        _, z = crf_forward(x, y, w, s, e, lengths)
+        p = crf_backward(np.ones(len(x), x.dtype), x, y, w, e, lengths, z)[0]
+        p[..., 0] += np.arange(x.shape[1]) < lengths[:, None]
     return np.clip(p, 0, 1)  # beyond by rounding
 
 
