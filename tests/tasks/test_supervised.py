@@ -15,7 +15,7 @@ from tests.training.same_run import assert_same_run
 from tinyllm.cli import main
 from tinyllm.models import Seq2Seq
 from tinyllm.tasks import classify, seq2seq, supervised, tag
-from tinyllm.tasks.inputs import drop_words
+from tinyllm.tasks.inputs import Inputs, drop_words
 from tinyllm.tasks.settings import SELECT
 from tinyllm.text import UNK
 from tinyllm.training import memory
@@ -396,6 +396,12 @@ def test_long_texts_are_cut_and_counted(tmp_path, task, line, training, dev):
                                                          "--max-len", 20), progress=progress)
     option = "--max-target-len" if "targets" in dev else "--max-len"
     assert said[:2] == [f"{count} were cut to 20 tokens ({option})" for count in (training, dev)]
+
+
+@pytest.mark.parametrize("truncate", ["left", "End", None])
+def test_there_is_nothing_but_a_start_and_an_end_to_cut(truncate):
+    with pytest.raises(ValueError, match=f"Inputs: truncate must be one of end, start, got {truncate!r}"):
+        Inputs(None, 5, truncate)
 
 
 def test_the_start_of_a_long_source_may_go(tmp_path):
@@ -811,6 +817,13 @@ def test_a_config_of_another_shape_is_named(trained):
     changed("classify", lambda config: config["about"].update(labels=["a", "b"]))
     with pytest.raises(RunFolderError, match="tokenizer.json: type must be one of featured, bpe, got 'word'"):
         tinyllm.load("classify")
+    changed("seq2seq", lambda config: config["training"].update(truncate="left"))
+    with pytest.raises(RunFolderError, match="training.truncate must be one of end, start, or left out, got 'left'"):
+        tinyllm.load("seq2seq")
+    for edit in (lambda training: training.update(truncate=None), lambda training: training.pop("truncate")):
+        changed("seq2seq", lambda config: edit(config["training"]))
+        inputs = tinyllm.load("seq2seq").inputs
+        np.testing.assert_array_equal(inputs.of_text("one" + " five" * 900).ids[:1], inputs.of_text("one").ids)
     changed("seq2seq", lambda config: config["model"]["decoder"].update(vocab_size=9))
     with pytest.raises(RunFolderError, match="model.encoder.vocab_size and model.decoder.vocab_size must be the same"):
         tinyllm.load("seq2seq")

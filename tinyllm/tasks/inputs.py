@@ -4,6 +4,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tinyllm.data.batches import pad
+from tinyllm.tasks.settings import TRUNCATE
 from tinyllm.text import PAD, UNK
 from tinyllm.text.featured import FeaturedTokenizer
 from tinyllm.text.features import PAD_FEATURE, pad_features
@@ -23,9 +24,13 @@ class Inputs:
 
     truncate  what of a longer one goes, its "end" or its "start"
     option    what one types to have more
+
+    Raises ValueError for another truncate.
     """
 
     def __init__(self, tokenizer, max_len, truncate="end", option="--max-len"):
+        if truncate not in TRUNCATE:
+            raise ValueError(f"Inputs: truncate must be one of {', '.join(TRUNCATE)}, got {truncate!r}")
         self.tokenizer, self.max_len, self.option, self._read, self._cut = tokenizer, max_len, option, 0, 0
         self._kept = slice(max_len) if truncate == "end" else slice(-max_len, None)
 

@@ -134,7 +134,7 @@ def load(run):
     Raises RunFolderError for files that do not describe one.
     """
     model, _, tokenizer, max_len = stored.trained(run, make_model)
-    return TrainedSeq2Seq(model, tokenizer, max_len, run.config["training"].get("truncate", "end"), run.config)
+    return TrainedSeq2Seq(model, tokenizer, max_len, run.config["training"].get("truncate") or "end", run.config)
 
 
 class TrainedSeq2Seq:

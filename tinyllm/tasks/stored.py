@@ -8,6 +8,7 @@ import numpy as np
 from tinyllm import text as tokenizers
 from tinyllm.checked_json import brief
 from tinyllm.models.language_model import CELLS
+from tinyllm.tasks.settings import TRUNCATE
 from tinyllm.training import sizes
 from tinyllm.training.run_folder import CONFIG, MODEL, TOKENIZER, RunFolder, RunFolderError
 
@@ -24,6 +25,7 @@ SIZES = {
     "dropout": ("a number from 0 to below 1", lambda value: type(value) in (int, float) and 0 <= value < 1)}
 YES_OR_NO = "true or false", lambda value: isinstance(value, bool)
 SHARED = "true", lambda value: value is True
+CUT = f"one of {', '.join(TRUNCATE)}, or left out", lambda value: value in (None, *TRUNCATE)  # None: as the first
 ENCODER = {**SIZES, "bidirectional": YES_OR_NO, "num_features": _whole(0)}
 DECODER = {**SIZES, "memory_dim": _whole(1), "tie_weights": YES_OR_NO}
 
@@ -46,7 +48,8 @@ ENTRIES = {  # of config.json, for each task: what each must be, and whether a v
     "tag": {**_within("model", {**ENCODER, "num_tags": _whole(1), "crf": YES_OR_NO}),
             "about.tags": _names(1), "training.max_len": _whole(1)},
     "seq2seq": {**_within("model.encoder", ENCODER), **_within("model.decoder", DECODER),
-                "model.max_seq_len": _whole(1), "model.share_embeddings": SHARED, "training.max_len": _whole(1)},
+                "model.max_seq_len": _whole(1), "model.share_embeddings": SHARED, "training.max_len": _whole(1),
+                "training.truncate": CUT},
 }
 KINDS = {"lm": ("char", "word", "bpe"), "classify": ("featured", "bpe"), "tag": ("featured",),  # of tokenizers
          "seq2seq": ("char", "word", "bpe")}
