@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tinyllm.data.labelled import Labelled, Tagged, read_labelled, read_tagged
+from tinyllm.data.tables import table_rows
 from tinyllm.metrics.entity_f1 import check_bio
 
 GOOD, BAD = ("good", "it is fine"), ("bad", "不好 \u2028 at all")
@@ -84,6 +85,8 @@ def test_a_text_of_any_length_in_csv(write):
     with pytest.raises(ValueError, match="a.csv:2: not valid CSV"):
         read_labelled(write("a.csv", 'label,text\ngood,"x"y\n'), fields=("label", "text"))
     assert csv.field_size_limit() == limit
+    rows = table_rows("a.csv", ["label,text", f"good,{long}", "bad,no"], "csv", ("label", "text"), ("label", "text"))
+    assert next(rows) == (2, ["good", long]) and csv.field_size_limit() == limit  # between two rows too
 
 
 def test_format_says_more_than_the_name(write):

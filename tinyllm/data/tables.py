@@ -88,9 +88,8 @@ def _count(texts):
 
 def _csv_rows(path, lines, names, fields):
     reader, begin, header = csv.reader((line + "\n" for line in lines), strict=True), 1, None
-    limit = csv.field_size_limit(sys.maxsize)  # a text is as long as it is; the file is in memory already
     try:
-        for row in reader:
+        for row in _of_any_length(reader):
             if header is None:
                 header = row
                 _check_fields(f"{path}:1", names, fields, header)
@@ -103,8 +102,20 @@ def _csv_rows(path, lines, names, fields):
             begin = reader.line_num + 1  # quoted texts may have several lines
     except csv.Error as error:
         raise ValueError(f"{path}:{begin}: not valid CSV ({error})") from None
-    finally:
-        csv.field_size_limit(limit)
+
+
+def _of_any_length(reader):
+    """The rows of a csv.reader, each text as long as it is: the file is in memory already.  The limit is the whole
+    process's, so it is lifted for a row at a time."""
+    while True:
+        limit = csv.field_size_limit(sys.maxsize)
+        try:
+            row = next(reader, None)
+        finally:
+            csv.field_size_limit(limit)
+        if row is None:
+            return
+        yield row
 
 
 def _jsonl_rows(path, lines, names, fields):
