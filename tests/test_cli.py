@@ -9,7 +9,7 @@ import time
 import pytest
 
 import tinyllm
-from tests.process import run_python
+from tests.process import ROOT, run_python
 from tinyllm.cli import main, parser
 
 TEXT = "she sells sea shells by the sea shore, and the shells she sells are sea shells for sure.\n" * 40
@@ -271,7 +271,7 @@ def test_ctrl_c_saves_and_resume_goes_on(folder):
     def start(*arguments):
         return subprocess.Popen([sys.executable, "-m", "tinyllm", "pretrain", *arguments], stderr=subprocess.PIPE,
                                 stdout=subprocess.PIPE, text=True, cwd=folder,
-                                env={**os.environ, "PYTHONPATH": os.path.dirname(os.path.dirname(tinyllm.__file__))})
+                                env={**os.environ, "PYTHONPATH": str(ROOT)})
     common = ["book.txt", *SMALL, "--steps", "4000", "--evaluate-every", "50"]
     process = start(*common, "--out", "run")
     while not (folder / "run" / "trainer.safetensors").exists():  # the first evaluation is over
@@ -295,7 +295,7 @@ def test_closed_streams(trained, closed, code, out, message):
     before = {path.name: path.read_bytes() for path in trained.iterdir()}
     result = subprocess.run(f"{sys.executable} -m tinyllm generate run she --max-tokens 5 {closed}", shell=True,
                             capture_output=True, text=True, cwd=trained.parent,
-                            env={**os.environ, "PYTHONPATH": os.path.dirname(os.path.dirname(tinyllm.__file__))})
+                            env={**os.environ, "PYTHONPATH": str(ROOT)})
     assert result.returncode == code and result.stdout.startswith(out) and message in result.stderr
     assert "Traceback" not in result.stderr and (out or not result.stdout)
     assert {path.name: path.read_bytes() for path in trained.iterdir()} == before
@@ -306,7 +306,7 @@ def test_a_training_that_nobody_watches(folder):
     arguments = ["pretrain", "book.txt", *SMALL, "--steps", "2", "--out", "run"]
     result = subprocess.run(f"{sys.executable} -c '{code}' {' '.join(arguments)} 2>&-", shell=True, cwd=folder,
                             capture_output=True, text=True,
-                            env={**os.environ, "PYTHONPATH": os.path.dirname(os.path.dirname(tinyllm.__file__))})
+                            env={**os.environ, "PYTHONPATH": str(ROOT)})
     assert result.returncode == 0 and result.stdout.startswith("run: 2 steps in ") and result.stdout.count("\n") == 1
 
 
@@ -315,7 +315,7 @@ def test_ctrl_c_while_importing():
             "        if name == 'tinyllm.cli': raise KeyboardInterrupt\n"
             "sys.meta_path.insert(0, Stop)\nrunpy.run_module('tinyllm', run_name='__main__')")
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
-                            env={**os.environ, "PYTHONPATH": os.path.dirname(os.path.dirname(tinyllm.__file__))})
+                            env={**os.environ, "PYTHONPATH": str(ROOT)})
     assert result.returncode == 130 and result.stderr == "tinyllm: interrupted, nothing new was saved\n"
 
 
@@ -323,6 +323,6 @@ def test_nobody_reads_on(trained):
     """A reader that goes away (head) is no error message."""
     result = subprocess.run(f"{sys.executable} -m tinyllm generate run --max-tokens 2000 | head -c 10",
                             shell=True, capture_output=True, text=True, cwd=trained.parent,
-                            env={**os.environ, "PYTHONPATH": os.path.dirname(os.path.dirname(tinyllm.__file__))})
+                            env={**os.environ, "PYTHONPATH": str(ROOT)})
     assert len(result.stdout.encode()) == 10
     assert "Traceback" not in result.stderr and "BrokenPipe" not in result.stderr

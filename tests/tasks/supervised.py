@@ -25,6 +25,13 @@ def settings(task, *arguments):
     return settings_of(args)
 
 
+def listening(said):
+    """A Progress that says nothing, and appends the messages it is given to a list."""
+    progress = Progress(quiet=True)
+    progress.message = said.append
+    return progress
+
+
 def train(task, out, *arguments, **options):
     return finetune(task, out, settings(task, *arguments), progress=Progress(quiet=True), **options)
 

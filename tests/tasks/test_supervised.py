@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import tinyllm
-from tests.tasks.supervised import CLASSIFY, DATA, OPTIONS, SEQ2SEQ, SMALL, TAG, files, pretrained, settings, train
+from tests.tasks.supervised import (
+    CLASSIFY, DATA, OPTIONS, SEQ2SEQ, SMALL, TAG, files, listening, pretrained, settings, train)
 from tests.training import tiny
 from tests.training.same_run import assert_same_run
 from tinyllm.cli import main
@@ -147,7 +148,7 @@ def test_from_a_pretrained_run(tmp_path, task):
     """Sizes, tokenizer and weights are the pretrained ones; what is new is named."""
     start = pretrained(tmp_path, text=DATA[task] * 6)
     said = []
-    progress = type("P", (supervised_progress(),), {"message": lambda self, text: said.append(text)})(quiet=True)
+    progress = listening(said)
     data = files(tmp_path)[task]
     options = settings(task, "--train", data, "--steps", 1, "--lr", 1e-9, "--from", start)
     supervised.finetune(task, tmp_path / "run", options, progress=progress)
@@ -168,11 +169,6 @@ def test_from_a_pretrained_run(tmp_path, task):
     tinyllm.load(tmp_path / "run").predictions(["the red one"])
 
 
-def supervised_progress():
-    from tinyllm.training.progress import Progress
-    return Progress
-
-
 def test_from_a_pair_of_directions(tmp_path):
     forward = pretrained(tmp_path)
     backward = pretrained(tmp_path, "--reverse", "--embeddings-from", forward, "--seed", "1")
@@ -180,7 +176,7 @@ def test_from_a_pair_of_directions(tmp_path):
     np.testing.assert_array_equal(*tables)
     data = files(tmp_path)["classify"]
     said, given = [], settings("classify", "--train", data, "--steps", 1, "--lr", 1e-9)
-    progress = type("P", (supervised_progress(),), {"message": lambda self, text: said.append(text)})(quiet=True)
+    progress = listening(said)
     supervised.finetune("classify", tmp_path / "run", {**given, "from_run": forward, "from_reversed": backward},
                         progress=progress)
     assert any(text.startswith(f"taken over from {forward} and {backward}: ") for text in said)
@@ -222,7 +218,7 @@ def test_a_run_is_repeated_from_its_own_settings(tmp_path, task, tokenizer):
     start = pretrained(tmp_path, "--tokenizer", tokenizer, text=DATA[task] * 6)
     given = {**settings(task, "--train", files(tmp_path)[task], "--from", start, "--steps", 1), "tokenizer": tokenizer}
     for name in ("run", "again"):
-        supervised.finetune(task, tmp_path / name, given, progress=supervised_progress()(quiet=True))
+        supervised.finetune(task, tmp_path / name, given, progress=Progress(quiet=True))
         given = RunFolder.open(tmp_path / name).config["training"]
         assert given["tokenizer"] == tokenizer and given["vocab_size"] and given["from_run"] == str(start)
     assert_same_run(tmp_path / "run", tmp_path / "again")
@@ -292,7 +288,7 @@ def test_a_start_that_does_not_fit(tmp_path):
 def test_what_the_pretrained_tokenizer_does_not_know_is_said(tmp_path):
     """Four of the six tokens: the rest of the text has no such words."""
     start, said = pretrained(tmp_path, text="the red one was here. " * 60), []
-    progress = type("P", (supervised_progress(),), {"message": lambda self, text: said.append(text)})(quiet=True)
+    progress = listening(said)
     (tmp_path / "few.tsv").write_text("good\tthe green bird\nbad\ta red cat\n")
     supervised.finetune("classify", tmp_path / "run", settings(
         "classify", "--train", tmp_path / "few.tsv", "--from", start, "--steps", 1), progress=progress)
@@ -346,7 +342,7 @@ def test_scored_on_labels_that_train_never_had(trained):
 def test_columns_that_are_swapped_are_asked_about(tmp_path):
     data, said = files(tmp_path)["classify"], []
     data.write_text("".join(f"{line} {i % 30}\n" for i, line in enumerate(CLASSIFY.splitlines())))
-    progress = type("P", (supervised_progress(),), {"message": lambda self, text: said.append(text)})(quiet=True)
+    progress = listening(said)
     for columns in ("1,2", "2,1"):
         supervised.finetune("classify", tmp_path / columns, settings(
             "classify", "--train", data, "--steps", 1, "--columns", columns), progress=progress)
@@ -388,7 +384,7 @@ def test_training_data_that_teach_nothing(tmp_path):
     ("seq2seq", "one\t{}\n", "1 of 13 training targets", "1 of 1 dev targets")])
 def test_long_texts_are_cut_and_counted(tmp_path, task, line, training, dev):
     said = []
-    progress = type("P", (supervised_progress(),), {"message": lambda self, text: said.append(text)})(quiet=True)
+    progress = listening(said)
     data, long = files(tmp_path)[task], tmp_path / "long.tsv"
     long.write_text(line.format("word " * 10_000))
     data.write_text(data.read_text() + long.read_text())
@@ -424,7 +420,7 @@ def test_translations_are_scored_all_along_dev(tmp_path, monkeypatch, most, scor
     lines, said, asked, score = SEQ2SEQ.splitlines(keepends=True)[:5], [], [], seq2seq.TrainedSeq2Seq.score
     dev[0].write_text("".join(lines[:3]))
     dev[1].write_text("".join(lines[3:]))
-    progress = type("P", (supervised_progress(),), {"message": lambda self, text: said.append(text)})(quiet=True)
+    progress = listening(said)
     monkeypatch.setattr(seq2seq, "DECODED", most)
     monkeypatch.setattr(seq2seq.TrainedSeq2Seq, "score", lambda self, records, beam, sources: (
         asked.append([(each.source, self.tokenizer.decode(read.ids)) for each, read in zip(records, sources)]),
@@ -534,7 +530,7 @@ def test_one_file_or_several(tmp_path, kind):
     """From Python; the run knows where they are."""
     data = files(tmp_path)["classify"]
     given = settings("classify", "--steps", 1) | {"train": kind(data), "dev": kind(data)}
-    supervised.finetune("classify", tmp_path / "run", given, progress=supervised_progress()(quiet=True))
+    supervised.finetune("classify", tmp_path / "run", given, progress=Progress(quiet=True))
     training = RunFolder.open(tmp_path / "run").config["training"]
     assert training["train"] == training["dev"] == [str(data)]
     train("classify", tmp_path / "run", "--steps", 2, resume=True)
