@@ -19,33 +19,28 @@ _on_formulas = contextvars.ContextVar("on_formulas", default=False)
 
 
 @contextlib.contextmanager
+def _switched(variable, value):
+    """Inside, the variable has this value, in this thread alone."""
+    token = variable.set(value)
+    try:
+        yield
+    finally:
+        variable.reset(token)
+
+
 def no_grad():
     """Inside, ops compute values and remember nothing."""
-    token = _recording.set(False)
-    try:
-        yield
-    finally:
-        _recording.reset(token)
+    return _switched(_recording, False)
 
 
-@contextlib.contextmanager
 def recording():
     """Inside, ops remember again, in no_grad() too: for values that are themselves gradients."""
-    token = _recording.set(True)
-    try:
-        yield
-    finally:
-        _recording.reset(token)
+    return _switched(_recording, True)
 
 
-@contextlib.contextmanager
 def formulas():
     """Inside, every op runs its formula in Tensor arithmetic instead of its kernel."""
-    token = _on_formulas.set(True)
-    try:
-        yield
-    finally:
-        _on_formulas.reset(token)
+    return _switched(_on_formulas, True)
 
 
 def on_formulas():

@@ -7,7 +7,8 @@ from tests.oracle import DTYPES
 from tests.ops.two_ways import normal
 from tinyllm.autograd import Tensor
 from tinyllm.kernels import threads
-from tinyllm.ops.crf import crf_nll, viterbi
+from tinyllm.ops.crf import crf_nll
+from tinyllm.ops.viterbi import viterbi
 
 
 def scores(rng, dtype, B, T, C):

@@ -93,7 +93,7 @@ def check(args):
     check_data(args, args.task, **{"--train": args.train, "--dev": args.dev})
     check_resumed(args, FINETUNE[args.task])
     if not args.dev and (given := given_of(args, ("patience", "select"))):
-        args.usage(f"{given} needs --dev")
+        args.usage(f"--dev is needed with {given}")
     if args.task != "seq2seq" and not args.from_run:  # what tokens a pretrained run has, finetune finds out
         _check_features(args)
     if not args.from_run and (given := given_of(args, ("from_reversed", "from_lr"))):

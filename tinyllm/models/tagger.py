@@ -22,9 +22,10 @@ from tinyllm.autograd import Tensor, no_grad
 from tinyllm.models.encoder import Encoder
 from tinyllm.nn import Dropout, Linear, Module
 from tinyllm.nn.module import check_size
-from tinyllm.ops.crf import crf_marginals, crf_nll, viterbi
+from tinyllm.ops.crf import crf_marginals, crf_nll
 from tinyllm.ops.cross_entropy import IGNORE, cross_entropy
 from tinyllm.ops.softmax import softmax
+from tinyllm.ops.viterbi import viterbi
 from tinyllm.shapes import check_shapes
 
 

@@ -33,9 +33,7 @@ The usual backward algorithm computes b with p = exp(a + b - log Z) instead, by 
 
 Marginals: how likely each tag is at each position, whatever the others are, is p itself,
 
-    p[t, c] = d log Z / d x[t, c] = dx[t, c] + [y_t = c]            whatever path y is, with dloss = 1
-
-The formula differentiates log Z; the kernels' backward gives dx, and y is tag 0 everywhere.
+    p[t, c] = d log Z / d x[t, c] = dx[t, c] + [y_t = c]            whatever path y is, with dloss = 1; here tag 0
 
 A row is one thread's, and dw runs over chunks of CHUNK rows, then over the chunks in order: the same bits for
 any number of threads.  Positions from L on (padding) have no part in anything, and gradient 0.  The best path
@@ -54,7 +52,6 @@ from tinyllm.kernels.jit import jit
 from tinyllm.kernels.recurrence import add_row, copy_row
 from tinyllm.ops.arrangement import where
 from tinyllm.ops.softmax import exponentials, fill, largest, multiply_by
-from tinyllm.ops.viterbi import best_paths
 from tinyllm.shapes import check_floats, check_shapes
 
 CHUNK = 4  # rows that a task takes
@@ -66,32 +63,18 @@ def _log_sum_exp(x, axis):
     return (x - m).exp().sum(axis=axis).log() + m.squeeze(axis)
 
 
-def _log_z_formula(emissions, transitions, start, end, real):
-    """log Z of every row, as the docstring writes it, one step after the other."""
+def crf_formula(emissions, tags, transitions, start, end, lengths):
+    """log Z - score(y) of every row, one step after the other."""
     B, T, C = emissions.shape
-    a = start + emissions[:, 0]
+    rows, times = np.arange(B), np.arange(T)
+    real, a = times < lengths[:, None], start + emissions[:, 0]
     for t in range(1, T):
         z = _log_sum_exp(a.reshape(B, C, 1) + transitions, axis=1)
         a = where(real[:, t:t + 1], z + emissions[:, t], a)
-    return _log_sum_exp(a + end, axis=1)
-
-
-def crf_formula(emissions, tags, transitions, start, end, lengths):
-    """log Z - score(y) of every row."""
-    rows, times = np.arange(emissions.shape[0]), np.arange(emissions.shape[1])
-    real = times < lengths[:, None]
     score = (start[tags[:, 0]] + where(real, emissions[rows[:, None], times, tags], 0.0).sum(axis=1)
              + where(real[:, 1:], transitions[tags[:, :-1], tags[:, 1:]], 0.0).sum(axis=1)
              + end[tags[rows, lengths - 1]])
-    return _log_z_formula(emissions, transitions, start, end, real) - score
-
-
-def crf_marginals_formula(emissions, transitions, start, end, lengths):
-    """d log Z / d emissions of every row, from arrays: (B, T, C)."""
-    x, real = Tensor(emissions, requires_grad=True), np.arange(emissions.shape[1]) < lengths[:, None]
-    with recording():
-        _log_z_formula(x, Tensor(transitions), Tensor(start), Tensor(end), real).sum().backward()
-    return x.grad
+    return _log_sum_exp(a + end, axis=1) - score
 
 
 @jit
@@ -234,7 +217,7 @@ def crf_nll(emissions, tags, transitions, start, end, valid=None):
     0..C-1, and a mask that is not boolean, or has a gap or no True in a row.
     """
     tags, parents = np.asarray(tags), (emissions, transitions, start, end)
-    lengths = _checked("crf_nll", *(p.data for p in parents), valid)
+    lengths = checked_lengths("crf_nll", *(p.data for p in parents), valid)
     T, C = emissions.shape[1:]
     check_shapes("crf_nll", emissions=(emissions.data, "BTC"), tags=(tags, "BT"))
     if tags.dtype.kind not in "iu":
@@ -255,7 +238,7 @@ def crf_nll(emissions, tags, transitions, start, end, valid=None):
     return Tensor.from_op(losses, parents, backward)
 
 
-def _checked(op, emissions, transitions, start, end, valid):
+def checked_lengths(op, emissions, transitions, start, end, valid):
     """The lengths (B,) of the rows, or ValueError in the name of op for arrays or a mask that do not fit."""
     valid = None if valid is None else np.asarray(valid)
     masked = {} if valid is None else {"valid": (valid, "BT")}
@@ -282,51 +265,10 @@ def crf_marginals(emissions, transitions, start, end, valid=None):
 
     The arguments are crf_nll's, but arrays, and so are the errors.
     """
-    x, w, s, e = (np.ascontiguousarray(a) for a in (emissions, transitions, start, end))
-    lengths = _checked("crf_marginals", x, w, s, e, valid)
-    if on_formulas():
-        p = crf_marginals_formula(x, w, s, e, lengths)
-    else:
-        y = np.zeros(x.shape[:2], np.int64)
-        _, z = crf_forward(x, y, w, s, e, lengths)
-        p = crf_backward(np.ones(len(x), x.dtype), x, y, w, e, lengths, z)[0]
-        p[..., 0] += np.arange(x.shape[1]) < lengths[:, None]
+    checked_lengths("crf_marginals", *map(np.asarray, (emissions, transitions, start, end)), valid)
+    x, tags = Tensor(emissions, requires_grad=True), np.zeros(np.shape(emissions)[:2], np.int64)
+    with recording():
+        crf_nll(x, tags, Tensor(transitions), Tensor(start), Tensor(end), valid).sum().backward()
+    p = x.grad
+    p[..., 0] += 1 if valid is None else valid
     return np.clip(p, 0, 1)  # beyond by rounding
-
-
-def viterbi(emissions, transitions, start, end, valid=None, allowed_start=None, allowed=None):
-    """The best path of every row: ids (B, T), 0 where not valid, and its score (B,).
-
-    emissions, transitions, start, end, valid    as in crf_nll, but arrays of finite numbers
-    allowed_start   booleans (C,): False forbids to begin with a tag
-    allowed         booleans (C, C): False forbids a tag (row) to be followed by a tag (column)
-
-    Of several best paths, the one with the lower tag at the last position where they differ.
-
-    Raises ValueError for what crf_nll rules out, for numbers that are not finite, for masks that do not fit
-    and for a row that no allowed path goes through.
-    """
-    x, w, s, e = (np.ascontiguousarray(a) for a in (emissions, transitions, start, end))
-    lengths = _checked("viterbi", x, w, s, e, valid)
-    for name, array in zip(("emissions", "transitions", "start", "end"), (x, w, s, e)):
-        if not np.isfinite(array).all():
-            raise ValueError(f"viterbi: {name} must be finite, got {array[~np.isfinite(array)][0]}")
-    w, s = _forbid("allowed", allowed, w), _forbid("allowed_start", allowed_start, s)
-    path, scores = best_paths(x, w, s, e, lengths)
-    closed = np.isneginf(scores)
-    if closed.any():
-        row = closed.argmax()
-        raise ValueError(f"viterbi: allowed must leave every row a path, got none of length {lengths[row]} "
-                         f"for row {row}")
-    return path, scores
-
-
-def _forbid(name, allowed, scores):
-    """The scores, -inf where allowed is False; ValueError for a mask of another kind or shape."""
-    if allowed is None:
-        return scores
-    allowed = np.asarray(allowed)
-    if allowed.dtype != np.bool_ or allowed.shape != scores.shape:
-        raise ValueError(f"viterbi: {name} must be boolean of shape {scores.shape}, "
-                         f"got {allowed.dtype} of shape {allowed.shape}")
-    return np.where(allowed, scores, scores.dtype.type(-np.inf))

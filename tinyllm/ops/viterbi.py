@@ -18,6 +18,7 @@ from numba import prange
 from tinyllm.kernels import scratch
 from tinyllm.kernels.jit import jit
 from tinyllm.kernels.recurrence import add_row, copy_row
+from tinyllm.ops.crf import checked_lengths
 from tinyllm.ops.softmax import fill
 
 
@@ -64,3 +65,41 @@ def best_paths(x, w, s, e, lengths):
     came = scratch.take("viterbi came", B * T * C, np.int32).reshape(B, T, C)
     _best_rows(x, lengths, w, s, e, room, came, path, scores)
     return path, scores
+
+
+def viterbi(emissions, transitions, start, end, valid=None, allowed_start=None, allowed=None):
+    """The best path of every row: ids (B, T), 0 where not valid, and its score (B,).
+
+    emissions, transitions, start, end, valid    as in crf_nll, but arrays of finite numbers
+    allowed_start   booleans (C,): False forbids to begin with a tag
+    allowed         booleans (C, C): False forbids a tag (row) to be followed by a tag (column)
+
+    Of several best paths, the one with the lower tag at the last position where they differ.
+
+    Raises ValueError for what crf_nll rules out, for numbers that are not finite, for masks that do not fit
+    and for a row that no allowed path goes through.
+    """
+    x, w, s, e = (np.ascontiguousarray(a) for a in (emissions, transitions, start, end))
+    lengths = checked_lengths("viterbi", x, w, s, e, valid)
+    for name, array in zip(("emissions", "transitions", "start", "end"), (x, w, s, e)):
+        if not np.isfinite(array).all():
+            raise ValueError(f"viterbi: {name} must be finite, got {array[~np.isfinite(array)][0]}")
+    w, s = _forbid("allowed", allowed, w), _forbid("allowed_start", allowed_start, s)
+    path, scores = best_paths(x, w, s, e, lengths)
+    closed = np.isneginf(scores)
+    if closed.any():
+        row = closed.argmax()
+        raise ValueError(f"viterbi: allowed must leave every row a path, got none of length {lengths[row]} "
+                         f"for row {row}")
+    return path, scores
+
+
+def _forbid(name, allowed, scores):
+    """The scores, -inf where allowed is False; ValueError for a mask of another kind or shape."""
+    if allowed is None:
+        return scores
+    allowed = np.asarray(allowed)
+    if allowed.dtype != np.bool_ or allowed.shape != scores.shape:
+        raise ValueError(f"viterbi: {name} must be boolean of shape {scores.shape}, "
+                         f"got {allowed.dtype} of shape {allowed.shape}")
+    return np.where(allowed, scores, scores.dtype.type(-np.inf))
