@@ -197,6 +197,8 @@ CASES = [
     _plain("self_attention", "mask", (2, 5, 12), num_heads=2, mask=np.array([np.tri(5, dtype=bool).T] * 2)),
     _plain("self_attention", "causal", (2, 4, 18), num_heads=2, causal=True),
     _plain("self_attention", "valid", (2, 5, 12), num_heads=2, valid=SOURCES),
+    _plain("cross_attention", "", (2, 3, 4), (2, 5, 8), num_heads=2),
+    _plain("cross_attention", "valid", (2, 3, 4), (2, 5, 8), num_heads=2, valid=SOURCES),
     _plain("layer_norm", "", (2, 3, 5), (5,), (5,)), _plain("layer_norm", "no bias", (2, 3, 5), (5,)),
     Case("dropout", "", lambda rng: (
         lambda x: ops.dropout(x, 0.4, np.random.default_rng(3)), [rng.standard_normal((4, 5))], ())),

@@ -31,10 +31,10 @@ def matrices(M, K, N, dtype, seed=0):
 
 
 @jit
-def multiply_in_a_kernel(a, b, panels, out, accumulate):
+def multiply_in_a_kernel(a, b, panels, out, adds):
     """What a time loop does: pack once, then multiply, all on one thread."""
     gemm.pack(b, panels)
-    gemm.multiply(a, panels, out, accumulate)
+    gemm.multiply(a, panels, out, adds)
 
 
 def test_worked_example():
@@ -42,33 +42,35 @@ def test_worked_example():
     out = np.ones((2, 2))
     assert gemm.product(a, b, out) is out
     np.testing.assert_array_equal(out, [[19, 22], [43, 50]])
-    np.testing.assert_array_equal(gemm.product(a, b, out, accumulate=True), [[38, 44], [86, 100]])
+    np.testing.assert_array_equal(gemm.product(a, b, out, plus=out), [[38, 44], [86, 100]])
+    np.testing.assert_array_equal(gemm.product(a, b, out, plus=np.array([1.0, 2.0])), [[20, 24], [44, 52]])
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @settings(max_examples=60)
 @given(M=SIZES, K=SIZES, N=SIZES, layouts=st.tuples(*[st.sampled_from(list(LAYOUTS))] * 2),
-       accumulate=st.booleans(), seed=st.integers(0, 99))
-def test_product_equals_numpy(dtype, M, K, N, layouts, accumulate, seed):
+       plus=st.sampled_from(["nothing", "itself", "a row", "another"]), seed=st.integers(0, 99))
+def test_product_equals_numpy(dtype, M, K, N, layouts, plus, seed):
     a, b, c = matrices(M, K, N, dtype, seed)
     wide = np.full((M, N + 4), np.nan, dtype)  # what stands beside C must neither be read nor written
     out = wide[:, 2:-2]
-    out[...] = c if accumulate else np.nan
-    gemm.product(LAYOUTS[layouts[0]](a), LAYOUTS[layouts[1]](b), out, accumulate)
-    expected = a.astype(np.float64) @ b.astype(np.float64) + (c if accumulate else 0)
+    out[...] = c if plus == "itself" else np.nan
+    added = {"nothing": None, "itself": out, "a row": c[0], "another": c}[plus]
+    expected = a.astype(np.float64) @ b.astype(np.float64) + (0 if added is None else added.copy())
+    gemm.product(LAYOUTS[layouts[0]](a), LAYOUTS[layouts[1]](b), out, added)
     assert_close(out, expected, TOLERANCE[dtype])
     assert np.isnan(wide[:, :2]).all() and np.isnan(wide[:, -2:]).all()
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@given(M=st.integers(1, 20), K=SIZES, N=SIZES, accumulate=st.booleans(), seed=st.integers(0, 99))
-def test_multiply_in_a_kernel_equals_product(dtype, M, K, N, accumulate, seed):
+@given(M=st.integers(1, 20), K=SIZES, N=SIZES, adds=st.booleans(), seed=st.integers(0, 99))
+def test_multiply_in_a_kernel_equals_product(dtype, M, K, N, adds, seed):
     """To the last bit where compiled: one chain of sums for each element, whoever computes it."""
     a, b, c = matrices(M, K, N, dtype, seed)
     panels = np.empty(gemm.panels_shape(K, N), dtype)
     inside, outside = c.copy(), c.copy()
-    multiply_in_a_kernel(a, b, panels, inside, int(accumulate))
-    gemm.product_packed(a, gemm.packed(b, "test"), outside, accumulate)
+    multiply_in_a_kernel(a, b, panels, inside, int(adds))
+    gemm.product_packed(a, gemm.packed(b, "test"), outside, outside if adds else None)
     np.testing.assert_array_equal(inside, outside)
 
 
@@ -120,12 +122,12 @@ class TestBits:
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("accumulate", [False, True])
+@pytest.mark.parametrize("adds", [False, True])
 @pytest.mark.parametrize("M, K, N", [(0, 3, 4), (3, 0, 4), (3, 4, 0)])
-def test_empty_matrices(M, K, N, accumulate, dtype):
+def test_empty_matrices(M, K, N, adds, dtype):
     a, b, c = matrices(M, K, N, dtype)
-    expected = c if accumulate else np.zeros_like(c)
-    np.testing.assert_array_equal(gemm.product(a, b, c.copy(), accumulate), expected)
+    expected, out = c if adds else np.zeros_like(c), c.copy()
+    np.testing.assert_array_equal(gemm.product(a, b, out, out if adds else None), expected)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -138,6 +140,14 @@ def test_nan_and_inf_pass_through(dtype):
     assert np.isnan(out[0]).all()
     np.testing.assert_array_equal(out[1], np.sign(b[2]) * np.inf)
     assert np.isfinite(out[2]).all()
+
+
+@pytest.mark.parametrize("plus, message", [
+    (np.zeros(4), "shapes do not fit"), (np.zeros((2, 4)), "shapes do not fit"), (np.zeros(5, np.float32), "one dtype"),
+    (np.zeros(10)[::2], "consecutive"), (np.zeros((5, 2)).T, "consecutive")])
+def test_what_is_added_is_checked_too(plus, message):
+    with pytest.raises(AssertionError, match="product: .*" + message):
+        gemm.product(np.zeros((2, 3)), np.zeros((3, 5)), np.zeros((2, 5)), plus)
 
 
 @pytest.mark.parametrize("a, b, out, message", [

@@ -6,17 +6,22 @@ from tests.process import run_python
 from tinyllm.kernels import tile
 from tinyllm.kernels.jit import compiling, jit
 
-TILES = {8: tile.tile8, 4: tile.tile4, 2: tile.tile2, 1: tile.tile1}
-tile8, tile4, tile2, tile1 = (TILES[rows] for rows in (8, 4, 2, 1))
+MOST = tile.ROWS[0]
+tile8, tile4, tile2, tile1 = tile.tile8, tile.tile4, tile.tile2, tile.tile1
+tile_of_two, tile_of_one = tile.tile_of_two, tile.tile_of_one
 
 
 @jit
-def run(rows, a, b, c, n, accumulate):
-    """One tile of this many rows; b (K, WIDTH) as it is packed."""
+def run(rows, vectors, a, b, d, c, n):
+    """One tile of this many rows and vectors; b (K, WIDTH) as it is packed; an empty d is not added."""
     zero, K = a.dtype.type(0), a.shape[1]
-    where = (a.ctypes.data, a.strides[0], a.strides[1], b.ctypes.data, K,
-             c.ctypes.data, c.strides[0], n, accumulate)
-    if rows == 8:
+    where = (a.ctypes.data, a.strides[0], a.strides[1], b.ctypes.data, K, d.ctypes.data if d.size else 0, d.strides[0],
+             c.ctypes.data, c.strides[0], n)
+    if vectors == 1:
+        tile_of_one(zero, *where)
+    elif vectors == 2:
+        tile_of_two(zero, *where)
+    elif rows == 8:
         tile8(zero, *where)
     elif rows == 4:
         tile4(zero, *where)
@@ -28,18 +33,20 @@ def run(rows, a, b, c, n, accumulate):
 
 @pytest.mark.skipif(not compiling(), reason="the tile is made of instructions")
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("accumulate", [0, 1])
-@pytest.mark.parametrize("rows", tile.ROWS)
-def test_one_tile(rng, rows, accumulate, dtype):
+@pytest.mark.parametrize("plus", ["nothing", "itself", "a row"])
+@pytest.mark.parametrize("rows, vectors", [(rows, 3) for rows in tile.ROWS] + [(MOST, 2), (MOST, 1)])
+def test_one_tile(rng, rows, vectors, plus, dtype):
     """For every number of columns: nothing beside them is touched; small integers, so that sums are exact."""
     K = 5
     a = rng.integers(-4, 5, (rows, K)).astype(dtype)
     b = rng.integers(-4, 5, (K, tile.WIDTH)).astype(dtype)
-    for n in range(1, tile.WIDTH + 1):
+    row = rng.integers(-4, 5, tile.WIDTH).astype(dtype)
+    for n in range(1, vectors * tile.LANES + 1):
         c = np.full((rows + 1, tile.WIDTH + 1), 7, dtype)
-        run(rows, a, b, c, n, accumulate)
+        d = {"nothing": c[:0], "itself": c, "a row": np.broadcast_to(row[:n], (rows, n))}[plus]
+        run(rows, vectors, a, b, d, c, n)
         expected = np.full_like(c, 7)
-        expected[:rows, :n] = a @ b[:, :n] + (7 if accumulate else 0)
+        expected[:rows, :n] = a @ b[:, :n] + {"nothing": 0, "itself": 7, "a row": row[:n]}[plus]
         np.testing.assert_array_equal(c, expected)
 
 
@@ -52,7 +59,7 @@ def test_the_widest_strip_is_the_first():
 @pytest.mark.parametrize("vectors", tile.TILES)
 def test_vectors_are_chosen_by_hand(vectors):
     code = "from tinyllm.kernels import tile; print(tile.VECTORS, tile.WIDTH)"
-    assert run_python("-c", code, TINYLLM_VECTORS=vectors) == f"{vectors} {2 * tile.TILES[vectors][0]}"
+    assert run_python("-c", code, TINYLLM_VECTORS=vectors) == f"{vectors} {3 * tile.TILES[vectors][0]}"
 
 
 def test_vectors_that_do_not_exist(monkeypatch):

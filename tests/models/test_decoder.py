@@ -85,7 +85,7 @@ def test_the_texts_of_a_beam_share_their_source(rng):
         state.select(np.array([1, 0, 2, 2, 5, 5]))
         assert state.memory is kept
         state.select(np.array([0, 1, 4, 5]))
-    assert state.memory[0][0].shape == (2, S, 12) and state.valid.shape == (2, S)
+    assert state.memory[0].shape == (2, S, 24) and state.valid.shape == (2, S)
 
 
 def test_a_padded_source_position_is_not_read(rng):

@@ -13,7 +13,7 @@ from tinyllm.autograd import Tensor, formulas, no_grad
 from tinyllm.gradcheck import gradcheck
 from tinyllm.kernels import threads
 from tinyllm.kernels.jit import compiling
-from tinyllm.ops.attention import ROWS, attention, attention_weights, self_attention
+from tinyllm.ops.attention import ROWS, attention, attention_weights, cross_attention, self_attention
 
 
 def arrays(rng, dtype, B, T, S, A, D, E):
@@ -119,6 +119,15 @@ def test_self_attention_is_attention_of_its_parts(rng):
     y, (dx,) = run(lambda x: self_attention(x, num_heads=3, causal=True), [x], dout)
     parts = run(lambda *a: attention(*a, num_heads=3, causal=True), np.split(x, 3, axis=2), dout)
     assert_same_bits((y, [dx]), (parts[0], [np.concatenate(parts[1], axis=2)]))
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_cross_attention_is_attention_of_its_parts(rng, masked):
+    q, kv, dout = normal(rng, np.float32, (2, 5, 12), (2, 50, 24), (2, 5, 12))
+    given = {"num_heads": 3, "valid": np.arange(50) < [[50], [17]] if masked else None}
+    y, (dq, dkv) = run(lambda q, kv: cross_attention(q, kv, **given), [q, kv], dout)
+    parts = run(lambda *a: attention(*a, **given), [q, *map(np.ascontiguousarray, np.split(kv, 2, axis=2))], dout)
+    assert_same_bits((y, [dq, dkv]), (parts[0], [parts[1][0], np.concatenate(parts[1][1:], axis=2)]))
 
 
 def test_weights_are_what_the_kernel_uses(rng):
@@ -282,6 +291,18 @@ def test_wrong_input_is_named(shapes, given, message, way):
 def test_wrong_input_of_self_attention_is_named(shape, given, message):
     with pytest.raises(ValueError, match=message):
         self_attention(Tensor(np.zeros(shape)), **given)
+
+
+@pytest.mark.parametrize("shapes, given, message", [
+    (((2, 3, 6), (2, 4, 13)), {},
+     r"cross_attention: kv must be \(B, S, 2D\) with D = 6 as in q, got shape \(2, 4, 13\)"),
+    (((2, 3, 6), (2, 4, 12)), {"num_heads": 4}, "cross_attention: num_heads must divide the 6 columns of q, got 4"),
+    (((2, 3, 6), (2, 4, 12)), {"valid": np.zeros((2, 4), bool)},
+     r"cross_attention: .* got none for \(b, t\) = \(0, 0\)"),
+])
+def test_wrong_input_of_cross_attention_is_named(shapes, given, message):
+    with pytest.raises(ValueError, match=message):
+        cross_attention(*(Tensor(np.zeros(shape)) for shape in shapes), **given)
 
 
 def test_wrong_dtype_is_named(rng):

@@ -1,15 +1,15 @@
 """The one product of matrices that every kernel calls.
 
-    C[M, N] (+)= A[M, K] @ B[K, N]             A and B with any strides, C with consecutive columns
+    C[M, N] = A[M, K] @ B[K, N] (+ D)          A and B with any strides, C and D with consecutive columns
 
 B is packed first: panels of WIDTH columns, each panel K rows of WIDTH consecutive numbers, zero beyond N.
-Then strips of STRIP rows of A meet one block of a panel (BLOCK rows of k: it stays in the first-level cache
+Then strips of STRIP rows of A meet one block of a panel (BLOCK rows of k, which stay in the second-level cache
 while the strips go by) in the register tile (tile.py).  Where k is not the consecutive axis of A (A = X^T,
-the weight gradients), A is packed as well, strip by strip.
+the weight gradients), A is packed as well, TASK_ROWS x BLOCK of it at a time.
 
-    product(a, b, out)                  from Python: packs and multiplies, over threads
+    product(a, b, out, plus)            from Python: packs and multiplies, over threads
     packed(b, name)                     from Python: what a time loop does once for its weights
-    product_packed(a, panels, out)      from Python: the product with what was packed, over threads
+    product_packed(a, panels, out, plus)  from Python: the product with what was packed, over threads
     pack(b, panels)                     the same inside a kernel, on one thread; no stride of b is negative
     multiply(a, panels, out, adds)      inside a kernel, on one thread: out (+)= a @ (what was packed)
                                         (panels[:, :k] multiplies by the first k rows of B only)
@@ -25,11 +25,12 @@ from numba import prange
 
 from tinyllm.kernels import scratch, threads
 from tinyllm.kernels.jit import compiling, jit
-from tinyllm.kernels.tile import ROWS, WIDTH, pointer_at, tile1, tile2, tile4, tile8
+from tinyllm.kernels.tile import (
+    LANES, ROWS, WIDTH, pointer_at, tile1, tile2, tile4, tile8, tile_of_one, tile_of_two)
 
-BLOCK = 256  # rows of k at a time: 256 x 32 floats are 32 KB
+BLOCK = 512  # rows of k at a time: 512 x 48 floats are 96 KB
 STRIP = ROWS[0]
-TASK_ROWS = 256  # rows of C that a task takes: its strips of A stay in the second-level cache
+TASK_ROWS = 128  # rows of C that a task takes: its strips of A, 256 KB, stay in the second-level cache
 
 
 def panels_shape(K, N):
@@ -49,41 +50,48 @@ def packed(b, name="panels"):
     return panels
 
 
-def product(a, b, out, accumulate=False):
-    """out (+)= a @ b, and out: a (M, K), b (K, N) with any strides, out (M, N) with consecutive columns."""
-    _check(a, b.dtype, *b.shape, out)
+def product(a, b, out, plus=None):
+    """out = a @ b (+ plus), and out: a (M, K), b (K, N) with any strides, out (M, N) with consecutive columns.
+
+    plus is (N,), a row added to all, or (M, N) with consecutive columns; out itself adds the product to it.
+    """
+    _check(a, b.dtype, *b.shape, out, plus)
     if compiling():
-        return product_packed(a, packed(b), out, accumulate)
-    out[...] = a @ b + out if accumulate else a @ b
+        return product_packed(a, packed(b), out, plus)
+    out[...] = a @ b if plus is None else a @ b + plus
     return out
 
 
-def product_packed(a, panels, out, accumulate=False):
-    """product(a, b, out, accumulate) where panels = packed(b): a loop over blocks of a packs b once."""
+def product_packed(a, panels, out, plus=None):
+    """product(a, b, out, plus) where panels = packed(b): a loop over blocks of a packs b once."""
     (M, K), N = a.shape, out.shape[1]
-    _check(a, panels.dtype, panels.shape[1], N, out)
+    _check(a, panels.dtype, panels.shape[1], N, out, plus)
     assert panels.shape == panels_shape(K, N), "product: shapes do not fit"
     if not compiling():
-        multiply(a, panels, out, accumulate)
-    elif K == 0 and not accumulate:
-        out[...] = 0
-    elif M and N and K:
+        product(a, _unpacked(panels, N), out, plus)
+    elif K == 0:
+        out[...] = 0 if plus is None else plus
+    elif M and N:
         a = _forward(a)
-        address, a_row, a_k = _address(a)
-        rows_packed = 0 if a_k == a.itemsize else (M + STRIP - 1) // STRIP * STRIP
-        strips = scratch.take("strips", rows_packed * K, a.dtype)
-        c, c_row, _ = _address(out)
-        _multiply_tasks(address, a_row, a_k, M, panels, strips, c, c_row, N, int(accumulate),
-                        threads.count())
+        d, d_row, _ = (0, 0, 0) if plus is None else _address(np.broadcast_to(plus, out.shape))
+        (address, a_row, a_k), (c, c_row, _) = _address(a), _address(out)
+        room = (0 if a_k == a.itemsize else TASK_ROWS) * min(K, BLOCK)
+        strips = scratch.take("strips", threads.count() * room, a.dtype).reshape(threads.count(), room)
+        _multiply_tasks(address, a_row, a_k, M, panels, strips, d, d_row, c, c_row, N)
     return out
 
 
-def _check(a, dtype, K, N, out):
+def _check(a, dtype, K, N, out, plus):
     """Stop before compiled code, which checks nothing."""
     M = len(a)
     assert a.shape == (M, K) and out.shape == (M, N), "product: shapes do not fit"
     assert a.dtype == dtype == out.dtype, "product: one dtype"
-    assert out.size <= M or out.strides[1] == out.itemsize, "product: the columns of out must be consecutive"
+    if plus is not None:
+        assert plus.shape in ((N,), (M, N)), "product: shapes do not fit"
+        assert plus.dtype == dtype, "product: one dtype"
+    for array in (out, plus):
+        assert array is None or array.size <= M or array.strides[-1] == array.itemsize, (
+            "product: the columns of out and plus must be consecutive")
 
 
 def _forward(array):
@@ -133,80 +141,89 @@ def _pack_tasks(b, b_k, b_n, N, panels):
 
 
 @jit
-def _multiply_strip(zero, rows, a, a_row, a_k, b, K, c, c_row, n, accumulate):
+def _multiply_strip(zero, rows, a, a_row, a_k, b, K, d, d_row, c, c_row, n):
     """Up to STRIP rows of C against one block of a panel, in the tiles that their number is the sum of."""
+    if rows == STRIP and n <= LANES:
+        tile_of_one(zero, a, a_row, a_k, b, K, d, d_row, c, c_row, n)
+        return
+    if rows == STRIP and n <= 2 * LANES:
+        tile_of_two(zero, a, a_row, a_k, b, K, d, d_row, c, c_row, n)
+        return
     if rows == 8:
-        tile8(zero, a, a_row, a_k, b, K, c, c_row, n, accumulate)
+        tile8(zero, a, a_row, a_k, b, K, d, d_row, c, c_row, n)
         return
     if rows & 4:
-        tile4(zero, a, a_row, a_k, b, K, c, c_row, n, accumulate)
-        a, c = a + 4 * a_row, c + 4 * c_row
+        tile4(zero, a, a_row, a_k, b, K, d, d_row, c, c_row, n)
+        a, c, d = a + 4 * a_row, c + 4 * c_row, d + 4 * d_row
     if rows & 2:
-        tile2(zero, a, a_row, a_k, b, K, c, c_row, n, accumulate)
-        a, c = a + 2 * a_row, c + 2 * c_row
+        tile2(zero, a, a_row, a_k, b, K, d, d_row, c, c_row, n)
+        a, c, d = a + 2 * a_row, c + 2 * c_row, d + 2 * d_row
     if rows & 1:
-        tile1(zero, a, a_row, a_k, b, K, c, c_row, n, accumulate)
+        tile1(zero, a, a_row, a_k, b, K, d, d_row, c, c_row, n)
 
 
 @jit
-def multiply_panels(M, a, a_strip, a_row, a_k, panels, first, last, c, c_row, N, accumulate):
-    """Rows 0..M of C (+)= A @ panels[first:last], on one thread; addresses and strides in bytes.
+def _pack_strips(a, a_row, a_k, M, K, strips):
+    """A (M, K) into strips: that of rows m..m+STRIP lies at m * K, STRIP numbers for each k."""
+    row, step, zero = a_row // strips.itemsize, a_k // strips.itemsize, strips.dtype.type(0)
+    for k0 in range(0, K, 16):  # 16 k at a time, for the next strip reads on in the same cache lines
+        length = min(16, K - k0)
+        for m in range(0, M, STRIP):
+            rows, strip = min(STRIP, M - m), strips[m * K + k0 * STRIP:]
+            source = numba.carray(pointer_at(a + m * a_row + k0 * a_k, zero),
+                                  (rows - 1) * row + (length - 1) * step + 1)
+            for k in range(length):
+                if rows == STRIP and row == 1:
+                    numbers, packed = source[k * step:k * step + STRIP], strip[k * STRIP:(k + 1) * STRIP]
+                    for i in range(STRIP):
+                        packed[i] = numbers[i]
+                else:
+                    for i in range(rows):
+                        strip[k * STRIP + i] = source[i * row + k * step]
 
-    a_strip is the way from one strip of A to the next: STRIP * a_row, unless A is packed.
+
+@jit
+def multiply_panels(M, a, a_row, a_k, panels, first, last, strips, d, d_row, c, c_row, N):
+    """Rows 0..M of C = A @ panels[first:last] (+ D), on one thread; addresses and strides in bytes.
+
+    strips is room for BLOCK of k of A packed, or empty: A is read from where it lies.
+    Where nothing is added, d and d_row are 0, so that it stays nothing from one row to the next.
     """
     K, item, zero = panels.shape[1], panels.itemsize, panels.dtype.type(0)
-    base = np.int64(panels.ctypes.data)
+    base, here = np.int64(panels.ctypes.data), np.int64(strips.ctypes.data)
     for k0 in range(0, K, BLOCK):
         length = min(BLOCK, K - k0)
-        adds = 1 if k0 > 0 else accumulate
+        if k0 > 0:
+            d, d_row = c, c_row
+        source, way, row, step = a + k0 * a_k, STRIP * a_row, a_row, a_k
+        if strips.size:
+            _pack_strips(source, a_row, a_k, M, length, strips)
+            source, way, row, step = here, STRIP * length * item, item, STRIP * item
         for p in range(first, last):
-            b = base + p * panels.strides[0] + k0 * WIDTH * item
+            b, column = base + p * panels.strides[0] + k0 * WIDTH * item, p * WIDTH * item
             n = min(WIDTH, N - p * WIDTH)
             for m in range(0, M, STRIP):
-                _multiply_strip(zero, min(STRIP, M - m), a + m // STRIP * a_strip + k0 * a_k, a_row, a_k,
-                                b, length, c + m * c_row + p * WIDTH * item, c_row, n, adds)
-
-
-@jit
-def _pack_strips(a, a_row, a_k, M, K, k0, k1, strips):
-    """A's numbers of k0..k1 into strips: that of rows m..m+STRIP lies at m * K, STRIP numbers for each k."""
-    step, zero = a_row // strips.itemsize, strips.dtype.type(0)
-    for k in range(k0, k1):
-        source = numba.carray(pointer_at(a + k * a_k, zero), (M - 1) * step + 1)
-        for m in range(0, M - STRIP + 1, STRIP):
-            strip = strips[m * K + k * STRIP:m * K + (k + 1) * STRIP]
-            if step == 1:
-                numbers = source[m:m + STRIP]
-                for i in range(STRIP):
-                    strip[i] = numbers[i]
-            else:
-                for i in range(STRIP):
-                    strip[i] = source[(m + i) * step]
-        m = M // STRIP * STRIP
-        for i in range(M - m):
-            strips[m * K + k * STRIP + i] = source[(m + i) * step]
+                _multiply_strip(zero, min(STRIP, M - m), source + m // STRIP * way, row, step, b, length,
+                                d + m * d_row + column if d else 0, d_row, c + m * c_row + column, c_row, n)
 
 
 @jit(parallel=True)
-def _multiply_tasks(a, a_row, a_k, M, panels, strips, c, c_row, N, accumulate, threads):
-    """C (+)= A @ panels, blocks of C over threads; strips: room for A where k is not its consecutive axis."""
-    P, K, item = panels.shape[0], panels.shape[1], panels.itemsize
+def _multiply_tasks(a, a_row, a_k, M, panels, strips, d, d_row, c, c_row, N):
+    """C = A @ panels (+ D), blocks of C over threads; strips: for each thread room for A packed."""
+    P, threads = panels.shape[0], strips.shape[0]
     n_strips = (M + STRIP - 1) // STRIP
-    a_strip = STRIP * a_row
-    if strips.size:
-        for block in prange((K + 63) // 64):
-            _pack_strips(a, a_row, a_k, M, K, block * 64, min(K, block * 64 + 64), strips)
-        a, a_row, a_k, a_strip = np.int64(strips.ctypes.data), item, STRIP * item, STRIP * K * item
     by_rows = (M + TASK_ROWS - 1) // TASK_ROWS
     if by_rows > 1:
         by_rows = min(n_strips, (by_rows + threads - 1) // threads * threads)
     by_panels = 1 if by_rows >= threads else min(P, (threads + by_rows - 1) // by_rows)
-    for task in prange(by_rows * by_panels):
-        i, j = task // by_panels, task % by_panels
-        s0, s1 = n_strips * i // by_rows, n_strips * (i + 1) // by_rows
-        multiply_panels(min(M, s1 * STRIP) - s0 * STRIP, a + s0 * a_strip, a_strip, a_row, a_k,
-                        panels, P * j // by_panels, P * (j + 1) // by_panels,
-                        c + s0 * STRIP * c_row, c_row, N, accumulate)
+    tasks = by_rows * by_panels
+    for thread in prange(threads):
+        for task in range(tasks * thread // threads, tasks * (thread + 1) // threads):
+            i, j = task // by_panels, task % by_panels
+            s0, s1 = n_strips * i // by_rows, n_strips * (i + 1) // by_rows
+            multiply_panels(min(M, s1 * STRIP) - s0 * STRIP, a + s0 * STRIP * a_row, a_row, a_k,
+                            panels, P * j // by_panels, P * (j + 1) // by_panels, strips[thread],
+                            d + s0 * STRIP * d_row if d else 0, d_row, c + s0 * STRIP * c_row, c_row, N)
 
 
 if compiling():
@@ -218,10 +235,11 @@ if compiling():
                         min(WIDTH, b.shape[1] - p * WIDTH), panels[p])
 
     @jit
-    def multiply(a, panels, out, accumulate):
+    def multiply(a, panels, out, adds):
         """out (+)= a @ what was packed: a (M, K), panels (panels, K, WIDTH), out (M, N); on one thread."""
-        multiply_panels(a.shape[0], np.int64(a.ctypes.data), STRIP * a.strides[0], a.strides[0], a.strides[1],
-                        panels, 0, panels.shape[0], np.int64(out.ctypes.data), out.strides[0], out.shape[1], accumulate)
+        c, c_row = np.int64(out.ctypes.data), out.strides[0]
+        multiply_panels(a.shape[0], np.int64(a.ctypes.data), a.strides[0], a.strides[1], panels, 0, panels.shape[0],
+                        np.empty(0, a.dtype), c if adds else 0, c_row if adds else 0, c, c_row, out.shape[1])
 else:
     def pack(b, panels):
         """b (K, N), any strides, into panels (panels, K, WIDTH)."""
@@ -230,7 +248,11 @@ else:
             panels[p, :, :columns.shape[1]] = columns
             panels[p, :, columns.shape[1]:] = 0
 
-    def multiply(a, panels, out, accumulate):
+    def multiply(a, panels, out, adds):
         """out (+)= a @ what was packed: a (M, K), panels (panels, K, WIDTH), out (M, N)."""
-        b = panels.transpose(1, 0, 2).reshape(panels.shape[1], -1)[:, :out.shape[1]]
-        out[...] = a @ b + out if accumulate else a @ b
+        product(a, _unpacked(panels, out.shape[1]), out, out if adds else None)
+
+
+def _unpacked(panels, N):
+    """What was packed, where nothing is compiled."""
+    return panels.transpose(1, 0, 2).reshape(panels.shape[1], -1)[:, :N]

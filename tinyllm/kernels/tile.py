@@ -1,6 +1,6 @@
 """The register tile: the one piece of a product that is written for the processor's vectors.
 
-    C[0:rows, 0:n] (+)= A[0:rows, 0:K] @ B[0:K, 0:n]            n <= WIDTH columns, rows in ROWS
+    C[0:rows, 0:n] = A[0:rows, 0:K] @ B[0:K, 0:n] (+ D)         n <= WIDTH columns, rows in ROWS
 
 All of C's tile stays in registers while k runs; each step loads one row of B (WIDTH packed, consecutive
 numbers) and multiplies it by one number of each row of A, read from wherever A lies (any strides):
@@ -12,9 +12,12 @@ once per number of rows.  Every element of C is one chain of fused multiply-adds
 of rows, so a row computed alone has the bits that it has among others.
 
     vectors    WIDTH   ROWS       chosen where the processor has
-    avx512     32      8 4 2 1    512-bit vectors (32 registers of 16 floats)
-    avx2       16      4 2 1      256-bit vectors (16 registers of 8 floats)
-    neon       8       8 4 2 1    128-bit vectors (32 registers of 4 floats: ARM, and the rest)
+    avx512     48      8 4 2 1    512-bit vectors (32 registers of 16 floats)
+    avx2       24      4 2 1      256-bit vectors (16 registers of 8 floats)
+    neon       12      8 4 2 1    128-bit vectors (32 registers of 4 floats: ARM, and the rest)
+
+Three vectors a row and as many rows as the registers hold, for then a number of A that was loaded is used three
+times.  The last columns of a matrix, up to one or two vectors of them, have narrower tiles of the most rows.
 
 TINYLLM_VECTORS=avx2 chooses by hand; wider vectors than the processor has still give right results.
 float64 runs on the same tile with vectors twice as long, which the compiler splits.
@@ -28,7 +31,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 TILES = {"avx512": (16, (8, 4, 2, 1)), "avx2": (8, (4, 2, 1)), "neon": (4, (8, 4, 2, 1))}  # lanes, ROWS
-VECTORS_PER_ROW = 2
+VECTORS_PER_ROW = 3
 
 
 def _choose():
@@ -48,21 +51,21 @@ LANES, ROWS = TILES[VECTORS]
 WIDTH = LANES * VECTORS_PER_ROW
 
 
-def _make_tile(rows):
-    """tile(zero, a, a_row, a_k, b, K, c, c_row, n, accumulate) for this many rows.
+def _make_tile(rows, vectors=VECTORS_PER_ROW):
+    """tile(zero, a, a_row, a_k, b, K, d, d_row, c, c_row, n) for this many rows and vectors of a row.
 
     zero         a float of the dtype, which chooses float32 or float64
-    a, b, c      addresses; a_row, a_k, c_row strides in bytes, as NumPy's; b is packed, WIDTH numbers a k
-    n            columns of C that exist, 1..WIDTH: the others are neither read nor written
-    accumulate   0: C = A B, else C += A B
+    a, b, c, d   addresses; a_row, a_k, c_row, d_row strides in bytes, as NumPy's; b is packed, WIDTH numbers a k
+    d            what is added: c itself, a row for all (d_row 0), or at address 0 nothing
+    n            columns of C that exist, 1..vectors * LANES: the others are neither read nor written
     """
     @intrinsic
-    def tile(typingctx, zero, a, a_row, a_k, b, K, c, c_row, n, accumulate):
+    def tile(typingctx, zero, a, a_row, a_k, b, K, d, d_row, c, c_row, n):
         integer = types.intp
-        signature = types.void(zero, *[integer] * 9)
+        signature = types.void(zero, *[integer] * 10)
 
         def codegen(context, builder, signature, args):
-            _, a, a_row, a_k, b, K, c, c_row, n, accumulate = args
+            _, a, a_row, a_k, b, K, d, d_row, c, c_row, n = args
             i64, i32, byte = ir.IntType(64), ir.IntType(32), ir.IntType(8)
             scalar = ir.FloatType() if signature.args[0] == types.float32 else ir.DoubleType()
             bytes_each = 4 if signature.args[0] == types.float32 else 8
@@ -89,10 +92,14 @@ def _make_tile(rows):
             def vector_at(pointer, v):
                 return builder.bitcast(builder.gep(pointer, [i64(v * LANES * bytes_each)]), pointers)
 
-            a, b, c = (builder.inttoptr(p, byte.as_pointer()) for p in (a, b, c))
-            a_rows = [builder.gep(a, [builder.mul(a_row, i64(m))]) for m in range(rows)]
-            c_rows = [builder.gep(c, [builder.mul(c_row, i64(m))]) for m in range(rows)]
-            grid = [(m, v) for m in range(rows) for v in range(VECTORS_PER_ROW)]
+            def rows_from(address, stride):
+                start = builder.inttoptr(address, byte.as_pointer())
+                return [builder.gep(start, [builder.mul(stride, i64(m))]) for m in range(rows)]
+
+            adds = builder.icmp_signed("!=", d, i64(0))
+            a_rows, c_rows, d_rows = rows_from(a, a_row), rows_from(c, c_row), rows_from(d, d_row)
+            b = builder.inttoptr(b, byte.as_pointer())
+            grid = [(m, v) for m in range(rows) for v in range(vectors)]
 
             before = builder.block
             loop = builder.append_basic_block("over_k")
@@ -107,7 +114,7 @@ def _make_tile(rows):
                 sums[mv].add_incoming(ir.Constant(vector, [0.0] * LANES), before)
             b_row = builder.gep(b, [builder.mul(k, i64(WIDTH * bytes_each))])
             b_now = []
-            for v in range(VECTORS_PER_ROW):
+            for v in range(vectors):
                 b_now.append(builder.load(vector_at(b_row, v)))
                 b_now[v].align = bytes_each
             a_offset = builder.mul(k, a_k)
@@ -115,7 +122,7 @@ def _make_tile(rows):
             for m in range(rows):
                 number = builder.bitcast(builder.gep(a_rows[m], [a_offset]), scalar.as_pointer())
                 factor = splat(builder.load(number), vector)
-                for v in range(VECTORS_PER_ROW):
+                for v in range(vectors):
                     new[m, v] = builder.call(fma, [factor, b_now[v], sums[m, v]])
             next_k = builder.add(k, i64(1))
             k.add_incoming(next_k, loop)
@@ -125,15 +132,14 @@ def _make_tile(rows):
             builder.position_at_end(done)
 
             lanes = ir.Constant(ir.VectorType(i64, LANES), list(range(LANES)))
-            adds = builder.icmp_signed("!=", accumulate, i64(0))
-            with builder.if_else(builder.icmp_signed("==", n, i64(WIDTH))) as (whole, edge):
+            with builder.if_else(builder.icmp_signed("==", n, i64(vectors * LANES))) as (whole, edge):
                 with whole:
                     with builder.if_else(adds) as (add, put):
                         with add:
                             for m, v in grid:
-                                place = vector_at(c_rows[m], v)
-                                old = builder.load(place)
+                                old = builder.load(vector_at(d_rows[m], v))
                                 old.align = bytes_each
+                                place = vector_at(c_rows[m], v)
                                 builder.store(builder.fadd(old, new[m, v]), place).align = bytes_each
                         with put:
                             for m, v in grid:
@@ -141,15 +147,15 @@ def _make_tile(rows):
                                 builder.store(new[m, v], place).align = bytes_each
                 with edge:
                     zeros = ir.Constant(vector, [0.0] * LANES)
-                    for v in range(VECTORS_PER_ROW):
+                    for v in range(vectors):
                         left = splat(builder.sub(n, i64(v * LANES)), ir.VectorType(i64, LANES))
                         exists = builder.icmp_signed("<", lanes, left)
                         adding = builder.and_(exists, splat(adds, mask))
                         for m in range(rows):
-                            place = vector_at(c_rows[m], v)
-                            old = builder.call(masked_load, [place, i32(bytes_each), adding, zeros])
+                            old = builder.call(masked_load, [
+                                vector_at(d_rows[m], v), i32(bytes_each), adding, zeros])
                             builder.call(masked_store, [
-                                builder.fadd(old, new[m, v]), place, i32(bytes_each), exists])
+                                builder.fadd(old, new[m, v]), vector_at(c_rows[m], v), i32(bytes_each), exists])
             return context.get_dummy_value()
 
         return signature, codegen
@@ -158,6 +164,7 @@ def _make_tile(rows):
 
 
 tile8, tile4, tile2, tile1 = (_make_tile(rows) for rows in (8, 4, 2, 1))
+tile_of_two, tile_of_one = (_make_tile(ROWS[0], vectors) for vectors in (2, 1))  # vectors a row
 
 
 @intrinsic

@@ -31,7 +31,7 @@ class DecoderState:
 
     hidden     the recurrent state: [h] or, for lstm, [h, c], each a Tensor (layers, R, H)
     attention  a KeyValues for each attention layer: the keys and values of earlier positions
-    memory     for each recurrent layer the keys and values of the source, Tensors (B, S, H)
+    memory     for each recurrent layer the keys and values of the source, a Tensor (B, S, 2H)
     valid      (B, S) True = real, or None
 
     R / B rows, one after the other, read the same source: the texts of a beam share what none changes.
@@ -42,7 +42,7 @@ class DecoderState:
 
     def select(self, rows):
         """Become these rows (at least one), in this order; a row may be left out, or stand several times."""
-        rows, sources = np.asarray(rows), len(self.memory[0][0])
+        rows, sources = np.asarray(rows), len(self.memory[0])
         source = rows // (self.hidden[0].shape[1] // sources)
         kept = np.unique(source)
         if not np.array_equal(source, np.repeat(kept, len(rows) // len(kept))):
@@ -51,7 +51,7 @@ class DecoderState:
         for past in self.attention:
             past.select(rows)
         if not np.array_equal(kept, np.arange(sources)):
-            self.memory = [(Tensor(k.data[kept]), Tensor(v.data[kept])) for k, v in self.memory]
+            self.memory = [Tensor(kv.data[kept]) for kv in self.memory]
             self.valid = None if self.valid is None else self.valid[kept]
 
 
@@ -117,7 +117,7 @@ class Decoder(NextToken):
         start = tuple(state.hidden) if len(state.hidden) > 1 else state.hidden[0]
         for number, (cross, norm, kept) in enumerate(zip(self.cross, self.cross_norm, state.memory)):
             asking, last = self.rnn.layer(number, h, start, None, rng)
-            h = norm(asking + self.dropout(cross.attend(asking, *kept, state.valid), rng))
+            h = norm(asking + self.dropout(cross.attend(asking, kept, state.valid), rng))
             ends += last
         end = self.rnn._join(ends)
         state.hidden = list(end) if isinstance(end, tuple) else [end]

@@ -4,7 +4,7 @@ import numpy as np
 from tinyllm.autograd import no_grad
 from tinyllm.nn.layers import Linear
 from tinyllm.nn.module import Module
-from tinyllm.ops.attention import attention, attention_weights
+from tinyllm.ops.attention import attention_weights, cross_attention
 from tinyllm.shapes import check_shapes
 
 
@@ -29,22 +29,20 @@ class CrossAttention(Module):
     def forward(self, x, memory, valid=None):
         """x (B, T, H), memory (B, S, M), valid (B, S) True = may be seen -> (B, T, H)."""
         check_shapes("CrossAttention", x=(x.data, "BTH"), memory=(memory.data, "BSM"))
-        return self.attend(x, *self.keys_values(memory), valid)
+        return self.attend(x, self.keys_values(memory), valid)
 
     def keys_values(self, memory):
-        """memory (B, S, M) -> keys and values, Tensors (B, S, H)."""
-        kv = self.kv(memory)
-        H = kv.shape[-1] // 2
-        return kv[:, :, :H], kv[:, :, H:]
+        """memory (B, S, M) -> keys and values side by side, a Tensor (B, S, 2H)."""
+        return self.kv(memory)
 
-    def attend(self, x, keys, values, valid=None):
-        """x (R, T, H) -> (R, T, H): R / B rows, one after the other, ask the same keys, values (B, S, H)."""
-        q = self.q(x).reshape(len(keys), -1, x.shape[-1])  # no query sees another, so they may stand in a row
-        return self.out(attention(q, keys, values, num_heads=self.num_heads, valid=valid)).reshape(x.shape)
+    def attend(self, x, kv, valid=None):
+        """x (R, T, H) -> (R, T, H): R / B rows, one after the other, ask the same keys and values (B, S, 2H)."""
+        q = self.q(x).reshape(len(kv), -1, x.shape[-1])  # no query sees another, so they may stand in a row
+        return self.out(cross_attention(q, kv, num_heads=self.num_heads, valid=valid)).reshape(x.shape)
 
     def weights(self, x, memory, valid=None):
         """How much x (B, T, H) takes from each position of the memory (B, S, M): an array (B, A, T, S)."""
         check_shapes("CrossAttention", x=(x.data, "BTH"), memory=(memory.data, "BSM"))
         with no_grad():
-            keys, _ = self.keys_values(memory)
+            keys = self.keys_values(memory)[:, :, :x.shape[-1]]
             return attention_weights(self.q(x), keys, num_heads=self.num_heads, valid=valid)

@@ -30,6 +30,7 @@ COMPOSITES = {  # op: the file of its formula
     "softmax": "softmax",
     "attention": "attention",
     "self_attention": "attention",
+    "cross_attention": "attention",
     "attention_weights": "attention",
     "layer_norm": "layer_norm",
     "dropout": "dropout",

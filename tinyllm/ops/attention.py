@@ -189,9 +189,10 @@ def attention_forward(q, k, v, begins, sizes, causal, allowed, allowed_rows):
 
 
 def attention_backward(dout, q, k, v, begins, sizes, causal, allowed, allowed_rows, m, Z):
-    """dout (B T, A E), what the forward had, m and Z  ->  dq, dk, dv; one array where q, k, v are one."""
+    """dout (B T, A E), what the forward had, m and Z  ->  dq, dk, dv; one array where theirs are one."""
     dq = np.empty_like(q)
-    dk, dv = (dq, dq) if k is q else (np.empty_like(k), np.empty_like(v))
+    dk = dq if k is q else np.empty_like(k)
+    dv = dk if v is k else np.empty_like(v)
     _backward_tasks(dout, q, k, v, begins, sizes, int(causal), allowed, allowed_rows, m, Z, dq, dk, dv)
     return dq, dk, dv
 
@@ -233,6 +234,21 @@ def self_attention(qkv, *, num_heads=1, causal=False, valid=None, mask=None):
         return attention_formula(q, k, v, num_heads, _whole_mask(sizes, causal, allowed))
     rows = np.ascontiguousarray(qkv.data).reshape(-1, 3 * H)
     return _run((qkv,), [rows] * 3, (H, 2 * H), sizes, causal, allowed)
+
+
+def cross_attention(q, kv, *, num_heads=1, valid=None):
+    """attention(q, k, v, ...) of q (B, T, A D) and k | v side by side in one Tensor (B, S, 2 A D).
+
+    Raises ValueError as attention does.
+    """
+    sizes = check_shapes("cross_attention", q=(q.data, "BTD"), kv=(kv.data, "B S 2D"))
+    check_floats("cross_attention", q=q.data, kv=kv.data)
+    H = sizes["D"]
+    sizes, allowed = _checked("cross_attention", {**sizes, "E": H}, num_heads, False, valid, None)
+    if on_formulas():
+        return attention_formula(q, kv[:, :, :H], kv[:, :, H:], num_heads, _whole_mask(sizes, False, allowed))
+    q_rows, rows = (np.ascontiguousarray(x.data).reshape(-1, x.shape[-1]) for x in (q, kv))
+    return _run((q, kv), (q_rows, rows, rows), (0, H), sizes, False, allowed)
 
 
 def attention_weights(q, k, *, num_heads=1, causal=False, valid=None, mask=None):

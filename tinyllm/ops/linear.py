@@ -10,22 +10,18 @@ Backward, from dy[n, o]:
     dw[o, i] = sum_n dy[n, o] x[n, i]                     dw = dy^T x
     db[o]    = sum_n dy[n, o]                             every row saw the same bias
 
-The rows of y start as the bias and the product is added to them, so the bias costs no pass of its own.
+The product adds the bias when it writes y, so the bias costs no pass of its own.
 
 Shapes: x (..., I), w (O, I) as PyTorch lays it out, b (O,), y (..., O); N is the product of the leading axes.
 """
 import math
 
 import numpy as np
-from numba import prange
 
 from tinyllm.autograd import Tensor, on_formulas
 from tinyllm.kernels.gemm import product
-from tinyllm.kernels.jit import jit
 from tinyllm.kernels.sums import column_sums
 from tinyllm.shapes import check_floats, check_shapes
-
-FILL_ROWS = 64  # rows that a task fills: enough to be worth a thread
 
 
 def linear_formula(x, weight, bias=None):
@@ -36,23 +32,9 @@ def linear_formula(x, weight, bias=None):
     return y.reshape(*x.shape[:-1], weight.shape[0])
 
 
-@jit(parallel=True)
-def _fill_rows(bias, y):
-    """Every row of y (N, O) = bias (O,)."""
-    for block in prange((y.shape[0] + FILL_ROWS - 1) // FILL_ROWS):
-        for n in range(block * FILL_ROWS, min(y.shape[0], (block + 1) * FILL_ROWS)):
-            row = y[n]
-            for o in range(bias.shape[0]):
-                row[o] = bias[o]
-
-
 def linear_forward(x, w, b):
     """x (N, I), w (O, I), b (O,) or None  ->  y (N, O)."""
-    y = np.empty((len(x), len(w)), x.dtype)
-    if b is None:
-        return product(x, w.T, y)
-    _fill_rows(b, y)
-    return product(x, w.T, y, accumulate=True)
+    return product(x, w.T, np.empty((len(x), len(w)), x.dtype), plus=b)
 
 
 def linear_backward(dy, x, w, wants=(True, True, True)):

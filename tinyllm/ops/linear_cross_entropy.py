@@ -43,13 +43,6 @@ def linear_cross_entropy_formula(x, weight, bias, targets, label_smoothing=0.0):
 
 
 @jit
-def _add(z, bias):
-    """z += bias."""
-    for v in range(z.shape[0]):
-        z[v] += bias[v]
-
-
-@jit
 def _scale(z, factor, spread):
     """z = factor z - spread, in place."""
     for v in range(z.shape[0]):
@@ -57,12 +50,11 @@ def _scale(z, factor, spread):
 
 
 @jit(parallel=True)
-def _rows(z, bias, t, smoothing, n, wanted, losses):
-    """z (R, V) = x W^T  ->  losses (R,) and, where wanted, z becomes dz for dloss = 1: (p - q) / n."""
+def _rows(z, t, smoothing, n, wanted, losses):
+    """z (R, V) = x W^T + b  ->  losses (R,) and, where wanted, z becomes dz for dloss = 1: (p - q) / n."""
     dtype, V = z.dtype.type, z.shape[1]
     for i in prange(z.shape[0]):
         row = z[i]
-        _add(row, bias)
         m, target = largest(row), row[t[i]]
         below = distance_below(row, m) if smoothing > 0 else m
         Z = exponentiate(row, dtype(1), m)
@@ -96,12 +88,12 @@ def linear_cross_entropy_forward(x, weight, bias, t, smoothing, wanted):
     weight_panels = packed(weight, "weight") if wanted[0] else None
     for start in range(0, n, R):
         rows = slice(start, min(start + R, n))
-        z = product_packed(x[rows], weight_t_panels, z_room[:rows.stop - start])
-        _rows(z, bias, t[rows], smoothing, n, any(wanted), losses[rows])
+        z = product_packed(x[rows], weight_t_panels, z_room[:rows.stop - start], plus=bias)
+        _rows(z, t[rows], smoothing, n, any(wanted), losses[rows])
         if wanted[0]:
             product_packed(z, weight_panels, dx[rows])
         if wanted[1]:
-            product(z.T, x[rows], dweight, accumulate=True)
+            product(z.T, x[rows], dweight, plus=dweight)
         if wanted[2]:
             dbias += column_sums(z)
     if wanted[0] and n < N:
