@@ -9,7 +9,7 @@ from tests.oracle import DTYPES, assert_close
 from tests.process import run_python
 from tinyllm.kernels import gemm, threads
 from tinyllm.kernels.jit import compiling, jit
-from tinyllm.kernels.tile import TILES, VECTORS, WIDTH
+from tinyllm.kernels.tile import LANES, TILES, VECTORS, WIDTH
 
 TOLERANCE = {np.float64: 1e-12, np.float32: 1e-5}  # of the largest entry: the order of sums
 LAYOUTS = {  # an array of any layout with these numbers
@@ -112,13 +112,19 @@ class TestBits:
 
     @pytest.mark.parametrize("dtype", DTYPES)
     @pytest.mark.parametrize("layout", ["C", "F"])
-    def test_of_a_row_alone_or_among_others(self, layout, dtype):
-        a, b, out = matrices(23, 300, WIDTH + 5, dtype)
+    @pytest.mark.parametrize("N", [LANES, LANES + 3, 2 * LANES, WIDTH + 5, 2 * WIDTH])
+    def test_of_a_row_alone_or_among_others(self, N, layout, dtype):
+        a, b, out = matrices(23, gemm.BLOCK + 9, N, dtype)
         a = LAYOUTS[layout](a)
         gemm.product(a, b, out)
         for rows in (slice(0, 1), slice(22, 23), slice(7, 10), slice(3, 17)):
             alone = gemm.product(a[rows], b, np.empty_like(out[rows]))
             assert alone.tobytes() == out[rows].tobytes()
+
+    def test_of_a_zero_alone_or_among_others(self):
+        """-1e-30 x 1e-30 is -0."""
+        a, b = np.full((9, 1), -1e-30, np.float32), np.full((1, LANES), 1e-30, np.float32)
+        assert np.signbit(gemm.product(a, b, np.empty((9, LANES), np.float32))).all()
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -142,12 +148,20 @@ def test_nan_and_inf_pass_through(dtype):
     assert np.isfinite(out[2]).all()
 
 
+OUT = np.zeros((2, 5))
+
+
 @pytest.mark.parametrize("plus, message", [
     (np.zeros(4), "shapes do not fit"), (np.zeros((2, 4)), "shapes do not fit"), (np.zeros(5, np.float32), "one dtype"),
-    (np.zeros(10)[::2], "consecutive"), (np.zeros((5, 2)).T, "consecutive")])
+    (np.zeros(10)[::2], "consecutive"), (np.zeros((5, 2)).T, "consecutive"), (OUT[0], "share memory")])
 def test_what_is_added_is_checked_too(plus, message):
     with pytest.raises(AssertionError, match="product: .*" + message):
-        gemm.product(np.zeros((2, 3)), np.zeros((3, 5)), np.zeros((2, 5)), plus)
+        gemm.product(np.zeros((2, 3)), np.zeros((3, 5)), OUT, plus)
+
+
+def test_what_is_added_is_checked_where_rows_are_short():
+    with pytest.raises(AssertionError, match="product: the columns of out and plus must be consecutive"):
+        gemm.product(np.zeros((7, 3)), np.zeros((3, 2)), np.zeros((7, 2)), np.zeros(4)[::2])
 
 
 @pytest.mark.parametrize("a, b, out, message", [

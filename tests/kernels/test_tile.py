@@ -4,11 +4,12 @@ import pytest
 from tests.oracle import DTYPES
 from tests.process import run_python
 from tinyllm.kernels import tile
+from tinyllm.kernels.gemm import TASK_ROWS
 from tinyllm.kernels.jit import compiling, jit
 
 MOST = tile.ROWS[0]
 tile8, tile4, tile2, tile1 = tile.tile8, tile.tile4, tile.tile2, tile.tile1
-tile_of_two, tile_of_one = tile.tile_of_two, tile.tile_of_one
+narrower_tile, narrowest_tile = tile.narrower_tile, tile.narrowest_tile
 
 
 @jit
@@ -18,9 +19,9 @@ def run(rows, vectors, a, b, d, c, n):
     where = (a.ctypes.data, a.strides[0], a.strides[1], b.ctypes.data, K, d.ctypes.data if d.size else 0, d.strides[0],
              c.ctypes.data, c.strides[0], n)
     if vectors == 1:
-        tile_of_one(zero, *where)
+        narrowest_tile(zero, *where)
     elif vectors == 2:
-        tile_of_two(zero, *where)
+        narrower_tile(zero, *where)
     elif rows == 8:
         tile8(zero, *where)
     elif rows == 4:
@@ -51,9 +52,9 @@ def test_one_tile(rng, rows, vectors, plus, dtype):
 
 
 def test_the_widest_strip_is_the_first():
-    for lanes, rows in tile.TILES.values():
+    for _, rows in tile.TILES.values():
         assert rows[0] == max(rows) and rows[-1] == 1
-        assert lanes * tile.VECTORS_PER_ROW % 4 == 0
+        assert TASK_ROWS % rows[0] == 0  # room for its strips is room for whole ones
 
 
 @pytest.mark.parametrize("vectors", tile.TILES)

@@ -7,6 +7,7 @@ from tinyllm import formulas
 from tinyllm.decoding.generate import Drawing, generate, steps
 from tinyllm.decoding.sampling import checked_settings
 from tinyllm.kernels import scratch, threads
+from tinyllm.kernels.gemm import BLOCK
 from tinyllm.kernels.jit import compiling
 from tinyllm.models import LanguageModel
 from tinyllm.models import language_model as module
@@ -91,9 +92,9 @@ def test_any_past(begin, context):
 
 @pytest.mark.skipif(not compiling(), reason="large for plain Python")
 def test_sizes_beyond_a_block_of_the_product():
-    """H and the positions are above 256, and none is a multiple of a vector."""
-    lm = model(vocab_size=70, embed_dim=37, hidden_dim=267, num_heads=3)
-    check_equal(lm, B=5, begin=290, n=30, context=280, temperature=0.8)
+    """H and the positions are above it, and none is a multiple of a vector."""
+    lm = model(vocab_size=70, embed_dim=37, hidden_dim=BLOCK + 19, num_heads=3)
+    check_equal(lm, B=5, begin=BLOCK + 18, n=30, context=BLOCK + 8, temperature=0.8)
 
 
 @pytest.mark.parametrize("choice", [

@@ -26,11 +26,11 @@ from numba import prange
 from tinyllm.kernels import scratch, threads
 from tinyllm.kernels.jit import compiling, jit
 from tinyllm.kernels.tile import (
-    LANES, ROWS, WIDTH, pointer_at, tile1, tile2, tile4, tile8, tile_of_one, tile_of_two)
+    LANES, ROWS, WIDTH, narrower_tile, narrowest_tile, pointer_at, tile1, tile2, tile4, tile8)
 
 BLOCK = 512  # rows of k at a time: 512 x 48 floats are 96 KB
 STRIP = ROWS[0]
-TASK_ROWS = 128  # rows of C that a task takes: its strips of A, 256 KB, stay in the second-level cache
+TASK_ROWS = 128  # rows of C that a task takes, whole strips: of A, 256 KB, they stay in the second-level cache
 
 
 def panels_shape(K, N):
@@ -53,7 +53,8 @@ def packed(b, name="panels"):
 def product(a, b, out, plus=None):
     """out = a @ b (+ plus), and out: a (M, K), b (K, N) with any strides, out (M, N) with consecutive columns.
 
-    plus is (N,), a row added to all, or (M, N) with consecutive columns; out itself adds the product to it.
+    plus is (N,), a row added to all, or (M, N), each with consecutive columns.  out itself may be given, which adds the
+    product to it, but no other array that shares memory with out.
     """
     _check(a, b.dtype, *b.shape, out, plus)
     if compiling():
@@ -89,8 +90,9 @@ def _check(a, dtype, K, N, out, plus):
     if plus is not None:
         assert plus.shape in ((N,), (M, N)), "product: shapes do not fit"
         assert plus.dtype == dtype, "product: one dtype"
+        assert plus is out or not np.may_share_memory(plus, out), "product: plus and out share memory"
     for array in (out, plus):
-        assert array is None or array.size <= M or array.strides[-1] == array.itemsize, (
+        assert array is None or N <= 1 or M == 0 or array.strides[-1] == array.itemsize, (
             "product: the columns of out and plus must be consecutive")
 
 
@@ -142,12 +144,13 @@ def _pack_tasks(b, b_k, b_n, N, panels):
 
 @jit
 def _multiply_strip(zero, rows, a, a_row, a_k, b, K, d, d_row, c, c_row, n):
-    """Up to STRIP rows of C against one block of a panel, in the tiles that their number is the sum of."""
+    """Up to STRIP rows of C against one block of a panel: in one tile, narrower for few columns, or in the tiles that
+    their number is the sum of."""
     if rows == STRIP and n <= LANES:
-        tile_of_one(zero, a, a_row, a_k, b, K, d, d_row, c, c_row, n)
+        narrowest_tile(zero, a, a_row, a_k, b, K, d, d_row, c, c_row, n)
         return
     if rows == STRIP and n <= 2 * LANES:
-        tile_of_two(zero, a, a_row, a_k, b, K, d, d_row, c, c_row, n)
+        narrower_tile(zero, a, a_row, a_k, b, K, d, d_row, c, c_row, n)
         return
     if rows == 8:
         tile8(zero, a, a_row, a_k, b, K, d, d_row, c, c_row, n)
@@ -183,47 +186,49 @@ def _pack_strips(a, a_row, a_k, M, K, strips):
 
 
 @jit
-def multiply_panels(M, a, a_row, a_k, panels, first, last, strips, d, d_row, c, c_row, N):
+def _multiply_panels(M, a, a_row, a_k, panels, first, last, strips, d, d_row, c, c_row, N):
     """Rows 0..M of C = A @ panels[first:last] (+ D), on one thread; addresses and strides in bytes.
 
     strips is room for BLOCK of k of A packed, or empty: A is read from where it lies.
     Where nothing is added, d and d_row are 0, so that it stays nothing from one row to the next.
     """
     K, item, zero = panels.shape[1], panels.itemsize, panels.dtype.type(0)
-    base, here = np.int64(panels.ctypes.data), np.int64(strips.ctypes.data)
+    base = np.int64(panels.ctypes.data)
     for k0 in range(0, K, BLOCK):
         length = min(BLOCK, K - k0)
         if k0 > 0:
             d, d_row = c, c_row
-        source, way, row, step = a + k0 * a_k, STRIP * a_row, a_row, a_k
+        block, block_row, block_k, block_strip = a + k0 * a_k, a_row, a_k, STRIP * a_row
         if strips.size:
-            _pack_strips(source, a_row, a_k, M, length, strips)
-            source, way, row, step = here, STRIP * length * item, item, STRIP * item
+            _pack_strips(block, a_row, a_k, M, length, strips)
+            block, block_row = np.int64(strips.ctypes.data), item
+            block_k, block_strip = STRIP * item, STRIP * length * item
         for p in range(first, last):
             b, column = base + p * panels.strides[0] + k0 * WIDTH * item, p * WIDTH * item
             n = min(WIDTH, N - p * WIDTH)
             for m in range(0, M, STRIP):
-                _multiply_strip(zero, min(STRIP, M - m), source + m // STRIP * way, row, step, b, length,
-                                d + m * d_row + column if d else 0, d_row, c + m * c_row + column, c_row, n)
+                _multiply_strip(zero, min(STRIP, M - m), block + m // STRIP * block_strip, block_row, block_k,
+                                b, length, d + m * d_row + column if d else 0, d_row,
+                                c + m * c_row + column, c_row, n)
 
 
 @jit(parallel=True)
 def _multiply_tasks(a, a_row, a_k, M, panels, strips, d, d_row, c, c_row, N):
     """C = A @ panels (+ D), blocks of C over threads; strips: for each thread room for A packed."""
-    P, threads = panels.shape[0], strips.shape[0]
+    P, parts = panels.shape[0], strips.shape[0]
     n_strips = (M + STRIP - 1) // STRIP
     by_rows = (M + TASK_ROWS - 1) // TASK_ROWS
-    if by_rows > 1:
-        by_rows = min(n_strips, (by_rows + threads - 1) // threads * threads)
-    by_panels = 1 if by_rows >= threads else min(P, (threads + by_rows - 1) // by_rows)
+    if by_rows > 1 or strips.size:  # what is packed, one thread packs
+        by_rows = min(n_strips, (by_rows + parts - 1) // parts * parts)
+    by_panels = 1 if by_rows >= parts else min(P, (parts + by_rows - 1) // by_rows)
     tasks = by_rows * by_panels
-    for thread in prange(threads):
-        for task in range(tasks * thread // threads, tasks * (thread + 1) // threads):
+    for part in prange(parts):
+        for task in range(tasks * part // parts, tasks * (part + 1) // parts):
             i, j = task // by_panels, task % by_panels
             s0, s1 = n_strips * i // by_rows, n_strips * (i + 1) // by_rows
-            multiply_panels(min(M, s1 * STRIP) - s0 * STRIP, a + s0 * STRIP * a_row, a_row, a_k,
-                            panels, P * j // by_panels, P * (j + 1) // by_panels, strips[thread],
-                            d + s0 * STRIP * d_row if d else 0, d_row, c + s0 * STRIP * c_row, c_row, N)
+            _multiply_panels(min(M, s1 * STRIP) - s0 * STRIP, a + s0 * STRIP * a_row, a_row, a_k,
+                             panels, P * j // by_panels, P * (j + 1) // by_panels, strips[part],
+                             d + s0 * STRIP * d_row if d else 0, d_row, c + s0 * STRIP * c_row, c_row, N)
 
 
 if compiling():
@@ -238,8 +243,8 @@ if compiling():
     def multiply(a, panels, out, adds):
         """out (+)= a @ what was packed: a (M, K), panels (panels, K, WIDTH), out (M, N); on one thread."""
         c, c_row = np.int64(out.ctypes.data), out.strides[0]
-        multiply_panels(a.shape[0], np.int64(a.ctypes.data), a.strides[0], a.strides[1], panels, 0, panels.shape[0],
-                        np.empty(0, a.dtype), c if adds else 0, c_row if adds else 0, c, c_row, out.shape[1])
+        _multiply_panels(a.shape[0], np.int64(a.ctypes.data), a.strides[0], a.strides[1], panels, 0, panels.shape[0],
+                         np.empty(0, a.dtype), c if adds else 0, c_row if adds else 0, c, c_row, out.shape[1])
 else:
     def pack(b, panels):
         """b (K, N), any strides, into panels (panels, K, WIDTH)."""

@@ -8,7 +8,7 @@ numbers) and multiplies it by one number of each row of A, read from wherever A 
     for k in 0..K-1:   for m in 0..rows-1:   acc[m, :] = fma(A[m, k], B[k, :], acc[m, :])
 
 A compiler does not keep such a tile in registers by itself, so the loop is generated as LLVM instructions,
-once per number of rows.  Every element of C is one chain of fused multiply-adds over k, whatever the number
+once per number of rows and vectors.  Every element of C is one chain of fused multiply-adds over k, whatever the number
 of rows, so a row computed alone has the bits that it has among others.
 
     vectors    WIDTH   ROWS       chosen where the processor has
@@ -20,7 +20,7 @@ Three vectors a row and as many rows as the registers hold, for then a number of
 times.  The last columns of a matrix, up to one or two vectors of them, have narrower tiles of the most rows.
 
 TINYLLM_VECTORS=avx2 chooses by hand; wider vectors than the processor has still give right results.
-float64 runs on the same tile with vectors twice as long, which the compiler splits.
+float64 runs on the same tile with vectors twice as long, which the compiler splits and partly keeps in memory.
 """
 import os
 
@@ -146,7 +146,7 @@ def _make_tile(rows, vectors=VECTORS_PER_ROW):
                                 place = vector_at(c_rows[m], v)
                                 builder.store(new[m, v], place).align = bytes_each
                 with edge:
-                    zeros = ir.Constant(vector, [0.0] * LANES)
+                    zeros = ir.Constant(vector, [-0.0] * LANES)  # x + -0.0 is x, even for x = -0.0
                     for v in range(vectors):
                         left = splat(builder.sub(n, i64(v * LANES)), ir.VectorType(i64, LANES))
                         exists = builder.icmp_signed("<", lanes, left)
@@ -164,7 +164,7 @@ def _make_tile(rows, vectors=VECTORS_PER_ROW):
 
 
 tile8, tile4, tile2, tile1 = (_make_tile(rows) for rows in (8, 4, 2, 1))
-tile_of_two, tile_of_one = (_make_tile(ROWS[0], vectors) for vectors in (2, 1))  # vectors a row
+narrower_tile, narrowest_tile = (_make_tile(ROWS[0], vectors) for vectors in (2, 1))
 
 
 @intrinsic

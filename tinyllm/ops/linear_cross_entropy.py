@@ -25,7 +25,7 @@ from numba import prange
 
 from tinyllm.autograd import Tensor, on_formulas, recorded
 from tinyllm.kernels import scratch
-from tinyllm.kernels.gemm import packed, product, product_packed
+from tinyllm.kernels.gemm import BLOCK, packed, product, product_packed
 from tinyllm.kernels.jit import jit
 from tinyllm.kernels.sums import column_sums
 from tinyllm.ops.cross_entropy import IGNORE, check_targets, cross_entropy_formula, distance_below, row_loss
@@ -65,9 +65,9 @@ def _rows(z, t, smoothing, n, wanted, losses):
 
 
 def rows_per_block(V, itemsize):
-    """How many rows of logits fill ROOM: a multiple of 256 (the product's blocks of k, for dW) or of 8."""
+    """How many rows of logits fill ROOM: a multiple of the product's blocks of k, for dW, or of 8."""
     rows = ROOM // max(1, V * itemsize)
-    return max(FEWEST_ROWS, rows // 256 * 256 if rows >= 256 else rows // 8 * 8)
+    return max(FEWEST_ROWS, rows // BLOCK * BLOCK if rows >= BLOCK else rows // 8 * 8)
 
 
 def linear_cross_entropy_forward(x, weight, bias, t, smoothing, wanted):
@@ -133,7 +133,7 @@ def linear_cross_entropy(x, weight, bias, targets, label_smoothing=0.0):
         return linear_cross_entropy_formula(x, weight, bias, t, label_smoothing)
     parents = (x, weight) if bias is None else (x, weight, bias)
     wanted = [recorded(p) for p in parents] + [False] * (bias is None)
-    b = np.zeros(sizes["V"], x.dtype) if bias is None else np.ascontiguousarray(bias.data)
+    b = None if bias is None else np.ascontiguousarray(bias.data)
     arguments = np.ascontiguousarray(x.data), weight.data, b, t, float(label_smoothing), wanted
     loss, *gradients = linear_cross_entropy_forward(*arguments)
     kept = [gradients] if any(wanted) else []

@@ -46,8 +46,7 @@ def estimate_bytes(config, num_parameters, *, batch_size, seq_len, average=False
     attention = attentions * (7 * N * H + config["num_heads"] * N + (2 * N * H if drops else 0))
     ending = N * output + (2 * N * H if drops else 0) + (N * E if output != H else 0)
     logits = min(LOGITS // FLOAT, N * V)
-    strips = max(sizes.GATES[cell], 3 if attentions else 1) * N * H  # dy packed for dW = dy^T x
-    panels = max(N * max(H, E), 3 * H * H)  # x packed for the same
+    panels = max(N * max(H, E), 3 * H * H)  # x packed for dW = dy^T x
     in_evaluation = (6 if attentions else 3) * M * H  # of one op and the next
     return _in_bytes({
         "weights": P,
@@ -60,7 +59,7 @@ def estimate_bytes(config, num_parameters, *, batch_size, seq_len, average=False
         "passing gradients": (4 if attentions else 2) * N * H,
         "scratch of the output layer": logits + 2 * V * output,
         "scratch of the recurrent layers": BACK[cell] * N * H + N * H,
-        "scratch of products": strips + panels,
+        "scratch of products": panels,
         "evaluation": sizes.GATES[cell] * M * H + max(0, in_evaluation - recurrent - attention - ending),
         "text": 5 * tokens,
         "code": CODE // FLOAT,
@@ -84,7 +83,7 @@ def estimate_classifier(config, settings, tokens, slots):
     return _in_bytes({
         **_per_parameter(P, settings), **_of_encoder(config, N, slots),
         "passing gradients": 4 * N * H,
-        "scratch of products": 2 * sizes.GATES[config["cell"]] * N * H + 2 * N * max(H, config["embed_dim"]),
+        "scratch of products": sizes.GATES[config["cell"]] * N * H + 2 * N * max(H, config["embed_dim"]),
         "code": CODE // FLOAT})
 
 
@@ -104,7 +103,7 @@ def estimate_seq2seq(config, settings, source_tokens, target_tokens):
         "kept by the decoder": recurrent + cross + attention + N * (output + (2 * H if drops else 0)),
         "passing gradients": 4 * (N + M) * H,
         "scratch of the output layer": min(LOGITS // FLOAT, N * V) + 2 * V * output,
-        "scratch of products": 2 * gates * max(N, M) * H + 2 * max(N, M) * max(H, E),
+        "scratch of products": gates * max(N, M) * H + 2 * max(N, M) * max(H, E),
         "code": CODE // FLOAT})
 
 
