@@ -90,20 +90,21 @@ def table(rows):
 
 
 def plot(rows, path, ylabel):
-    """Scores against examples, a line for each start, every seed a point."""
+    """Scores against examples: a line of means for each start, every seed a point."""
     from matplotlib.figure import Figure
     figure = Figure(figsize=(6, 4), layout="constrained")
     axes = figure.subplots()
     for start in dict.fromkeys(row["start"] for row in rows):
         own = [row for row in rows if row["start"] == start]
-        sizes = sorted({row["examples"] for row in own})
-        means = [statistics.mean(row["score"] for row in own if row["examples"] == size) for size in sizes]
-        line, = axes.plot(sizes, means, "-", label=f"from {start}")
+        means = [[statistics.mean(row[name] for row in own if row["share"] == share) for name in ("examples", "score")]
+                 for share in sorted({row["share"] for row in own})]
+        line, = axes.plot(*zip(*means), "-", label=f"from {start}")
         axes.plot([row["examples"] for row in own], [row["score"] for row in own], "o", color=line.get_color(),
                   markersize=4)
     axes.set(xscale="log", xlabel="labelled examples", ylabel=ylabel)
     axes.legend()
     figure.savefig(path, format="png")
+    return figure
 
 
 def _setting(text):

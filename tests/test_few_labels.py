@@ -4,7 +4,7 @@ import json
 import numpy as np
 import pytest
 
-from benchmarks.few_labels import WRITTEN, main, sample, write
+from benchmarks.few_labels import WRITTEN, main, plot, sample, write
 from tests.tasks.supervised import DATA, pretrained
 from tinyllm.data.labelled import Labelled, Tagged
 from tinyllm.tasks import classify, tag
@@ -73,3 +73,15 @@ def test_wrong_usage(capsys, arguments, message):
     with pytest.raises(SystemExit) as stop:
         main([*arguments, "--train", "x", "--dev", "y", "--from", "z"])
     assert stop.value.code == 2 and message in capsys.readouterr().err
+
+
+def test_picture(tmp_path):
+    """Shares of which one seed drew an example more than another are one point of the line."""
+    pytest.importorskip("matplotlib")
+    rows = [{"share": share, "examples": examples, "start": "nothing", "seed": seed, "steps": 1, "score": score}
+            for share, examples, seed, score in [(0.1, 10, 0, 0.5), (0.1, 11, 1, 0.6), (1.0, 100, 0, 0.7)]]
+    figure = plot(rows, tmp_path / "few.png", "f1")
+    assert (tmp_path / "few.png").read_bytes().startswith(b"\x89PNG")
+    line, points = figure.axes[0].lines[:2]
+    np.testing.assert_allclose(line.get_xydata(), [[10.5, 0.55], [100, 0.7]])
+    assert len(points.get_xdata()) == 3
