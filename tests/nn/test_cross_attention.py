@@ -54,7 +54,7 @@ def test_a_padded_position_is_not_read(rng, layer, x, memory):
 
 def test_rows_in_a_row_may_share_a_memory(rng, layer, memory):
     x = Tensor(rng.standard_normal((6, 1, 6)))
-    shared = layer.attend(x, layer.keys_values(memory), VALID).data
+    shared = layer.attend(x, layer.kv(memory), VALID).data
     copied = layer(x, Tensor(np.repeat(memory.data, 3, axis=0)), np.repeat(VALID, 3, axis=0)).data
     assert_close(shared, copied, 1e-12)
 

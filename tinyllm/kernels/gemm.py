@@ -7,12 +7,12 @@ Then strips of STRIP rows of A meet one block of a panel (BLOCK rows of k, which
 while the strips go by) in the register tile (tile.py).  Where k is not the consecutive axis of A (A = X^T,
 the weight gradients), A is packed as well, TASK_ROWS x BLOCK of it at a time.
 
-    product(a, b, out, plus)            from Python: packs and multiplies, over threads
-    packed(b, name)                     from Python: what a time loop does once for its weights
-    product_packed(a, panels, out, plus)  from Python: the product with what was packed, over threads
-    pack(b, panels)                     the same inside a kernel, on one thread; no stride of b is negative
-    multiply(a, panels, out, adds)      inside a kernel, on one thread: out (+)= a @ (what was packed)
-                                        (panels[:, :k] multiplies by the first k rows of B only)
+    product(a, b, out, plus)                from Python: packs and multiplies, over threads
+    packed(b, name)                         from Python: what a time loop does once for its weights
+    product_packed(a, panels, out, plus)    from Python: the product with what was packed, over threads
+    pack(b, panels)                         the same inside a kernel, on one thread; no stride of b is negative
+    multiply(a, panels, out, adds)          inside a kernel, on one thread: out (+)= a @ (what was packed)
+                                            (panels[:, :k] multiplies by the first k rows of B only)
 
 Threads take blocks of C and never parts of one sum, and each element of C is the same chain of sums whatever
 its block is: results are bit-identical for any number of threads, and for a row alone or among others.
@@ -30,7 +30,7 @@ from tinyllm.kernels.tile import (
 
 BLOCK = 512  # rows of k at a time: 512 x 48 floats are 96 KB
 STRIP = ROWS[0]
-TASK_ROWS = 128  # rows of C that a task takes, whole strips: of A, 256 KB, they stay in the second-level cache
+TASK_ROWS = 128  # rows of C that a task takes, a multiple of STRIP: 128 x 512 numbers of A are 256 KB
 
 
 def panels_shape(K, N):

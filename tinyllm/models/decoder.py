@@ -94,7 +94,7 @@ class Decoder(NextToken):
                              f"{len(bridges)} states of the encoder, got {memory.shape} and {len(last)}")
         start = [bridge(e[-1]).tanh().reshape(B, L, H).swapaxes(0, 1) for bridge, e in zip(bridges, last)]
         return DecoderState(start, [KeyValues(B, H, context, memory.dtype) for _ in self.attention],
-                            [cross.keys_values(memory) for cross in self.cross],
+                            [cross.kv(memory) for cross in self.cross],
                             None if valid is None else np.asarray(valid))
 
     def hidden(self, ids, state, rng=None):

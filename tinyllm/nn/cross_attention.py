@@ -11,7 +11,7 @@ from tinyllm.shapes import check_shapes
 class CrossAttention(Module):
     """W_o attention(W_q x, W_k m, W_v m) + b_o with num_heads heads: x asks, the memory m answers.
 
-    The projections of the memory are one Linear, kv; who asks many times keeps its keys_values, and attends.
+    The projections of the memory are one Linear, kv; who asks many times keeps kv(memory), and attends.
 
     features         H, of x and of what comes out; a multiple of num_heads
     memory_features  M, of the memory
@@ -29,14 +29,10 @@ class CrossAttention(Module):
     def forward(self, x, memory, valid=None):
         """x (B, T, H), memory (B, S, M), valid (B, S) True = may be seen -> (B, T, H)."""
         check_shapes("CrossAttention", x=(x.data, "BTH"), memory=(memory.data, "BSM"))
-        return self.attend(x, self.keys_values(memory), valid)
-
-    def keys_values(self, memory):
-        """memory (B, S, M) -> keys and values side by side, a Tensor (B, S, 2H)."""
-        return self.kv(memory)
+        return self.attend(x, self.kv(memory), valid)
 
     def attend(self, x, kv, valid=None):
-        """x (R, T, H) -> (R, T, H): R / B rows, one after the other, ask the same keys and values (B, S, 2H)."""
+        """x (R, T, H), kv(memory) (B, S, 2H) -> (R, T, H): R / B rows, one after the other, ask the same memory."""
         q = self.q(x).reshape(len(kv), -1, x.shape[-1])  # no query sees another, so they may stand in a row
         return self.out(cross_attention(q, kv, num_heads=self.num_heads, valid=valid)).reshape(x.shape)
 
@@ -44,5 +40,5 @@ class CrossAttention(Module):
         """How much x (B, T, H) takes from each position of the memory (B, S, M): an array (B, A, T, S)."""
         check_shapes("CrossAttention", x=(x.data, "BTH"), memory=(memory.data, "BSM"))
         with no_grad():
-            keys = self.keys_values(memory)[:, :, :x.shape[-1]]
+            keys = self.kv(memory)[:, :, :x.shape[-1]]
             return attention_weights(self.q(x), keys, num_heads=self.num_heads, valid=valid)

@@ -71,7 +71,7 @@ def rows_per_block(V, itemsize):
 
 
 def linear_cross_entropy_forward(x, weight, bias, t, smoothing, wanted):
-    """x (N, H), weight (V, H), bias (V,), t (N,)  ->  loss, dx, dweight, dbias for dloss = 1.
+    """x (N, H), weight (V, H), bias (V,) or None, t (N,)  ->  loss, dx, dweight, dbias for dloss = 1.
 
     wanted  three truth values, which of dx, dweight, dbias are computed; the others are None
     """
