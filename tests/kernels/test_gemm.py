@@ -21,7 +21,7 @@ LAYOUTS = {  # an array of any layout with these numbers
     "upside down": lambda a: np.ascontiguousarray(a[::-1])[::-1],
     "backwards": lambda a: np.ascontiguousarray(a[:, ::-1])[:, ::-1],
 }
-EDGES = [WIDTH - 1, WIDTH, WIDTH + 1, gemm.TASK_ROWS, gemm.BLOCK - 1, gemm.BLOCK, 2 * gemm.BLOCK + 5]
+EDGES = [WIDTH - 1, WIDTH, WIDTH + 1, gemm.BLOCK_ROWS, gemm.BLOCK - 1, gemm.BLOCK, 2 * gemm.BLOCK + 5]
 SIZES = st.one_of(st.integers(1, 9), st.integers(1, 3 * WIDTH), st.sampled_from(EDGES))
 
 
@@ -82,6 +82,19 @@ def test_what_is_packed():
     np.testing.assert_array_equal(panels[0], b[:, :WIDTH])
     np.testing.assert_array_equal(panels[1, :, :2], b[:, WIDTH:])
     assert (panels[1, :, 2:] == 0).all()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("layout", ["C", "F", "columns of a wider matrix", "every second, transposed"])
+@pytest.mark.parametrize("K", [LANES - 1, LANES, LANES + 3, 2 * LANES])
+@pytest.mark.parametrize("N", [LANES - 1, LANES, WIDTH - 1, WIDTH + LANES + 1])
+def test_what_is_packed_has_these_numbers_in_any_layout(K, N, layout, dtype):
+    b = np.arange(K * N, dtype=dtype).reshape(K, N)
+    for a in (LAYOUTS[layout](b), LAYOUTS[layout](np.ascontiguousarray(b.T)).T):
+        panels = gemm.packed(a, "test")
+        whole = panels.transpose(1, 0, 2).reshape(K, -1)
+        np.testing.assert_array_equal(whole[:, :N], b)
+        assert (whole[:, N:] == 0).all()
 
 
 @pytest.mark.parametrize("k", [1, 3, gemm.BLOCK])

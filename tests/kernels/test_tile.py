@@ -4,7 +4,7 @@ import pytest
 from tests.oracle import DTYPES
 from tests.process import run_python
 from tinyllm.kernels import tile
-from tinyllm.kernels.gemm import TASK_ROWS
+from tinyllm.kernels.gemm import BLOCK_ROWS
 from tinyllm.kernels.jit import compiling, jit
 
 MOST = tile.ROWS[0]
@@ -54,7 +54,7 @@ def test_one_tile(rng, rows, vectors, plus, dtype):
 def test_the_widest_strip_is_the_first():
     for _, rows in tile.TILES.values():
         assert rows[0] == max(rows) and rows[-1] == 1
-        assert TASK_ROWS % rows[0] == 0  # room for its strips is room for whole ones
+        assert BLOCK_ROWS % rows[0] == 0  # room for its strips is room for whole ones
 
 
 @pytest.mark.parametrize("vectors", tile.TILES)

@@ -56,6 +56,9 @@ def _add_arguments(parser, task):
                           help="longer targets are cut to so many tokens, and none longer is written (--max-len)")
         text.add_argument("--truncate", choices=TRUNCATE,
                           help="what of a longer source goes; bAbI's question is at the end, so cut its start")
+        text.add_argument("--sentences", action="store_true", help=(
+            "a source is a story and a question: read sentence by sentence, the last one, the question, first, each as "
+            "the sum of its words (--tokenizer word; --max-len counts sentences)"))
     if task != "seq2seq":
         features = text.add_mutually_exclusive_group()
         features.add_argument("--features", type=_kinds, metavar="KINDS", help=(
@@ -98,7 +101,9 @@ def check(args):
         _check_features(args)
     if not args.from_run and (given := given_of(args, ("from_reversed", "from_lr"))):
         args.usage(f"{given} goes with --from")
-    if args.from_run and (given := given_of(args, FROM_RUN)):
+    if getattr(args, "sentences", False) and (args.tokenizer != "word" or args.word_dropout):
+        args.usage("--sentences goes with --tokenizer word and without --word-dropout")
+    if args.from_run and (given := given_of(args, FROM_RUN + ("sentences",))):
         args.usage(f"--from takes sizes and tokenizer from the pretrained run: leave out {given}")
 
 

@@ -3,9 +3,9 @@
     C[M, N] = A[M, K] @ B[K, N] (+ D)          A and B with any strides, C and D with consecutive columns
 
 B is packed first: panels of WIDTH columns, each panel K rows of WIDTH consecutive numbers, zero beyond N.
-Then strips of STRIP rows of A meet one block of a panel (BLOCK rows of k, which stay in the second-level cache
-while the strips go by) in the register tile (tile.py).  Where k is not the consecutive axis of A (A = X^T,
-the weight gradients), A is packed as well, TASK_ROWS x BLOCK of it at a time.
+Then BLOCK rows of k of BLOCK_PANELS panels stay in the second-level cache while the rows of A go by, BLOCK_ROWS
+at a time, of which strips of STRIP rows meet one panel in the register tile (tile.py).  Where k is not the
+consecutive axis of A (A = X^T, the weight gradients), A is packed as well, BLOCK_ROWS x BLOCK of it at a time.
 
     product(a, b, out, plus)                from Python: packs and multiplies, over threads
     packed(b, name)                         from Python: what a time loop does once for its weights
@@ -26,11 +26,13 @@ from numba import prange
 from tinyllm.kernels import scratch, threads
 from tinyllm.kernels.jit import compiling, jit
 from tinyllm.kernels.tile import (
-    LANES, ROWS, WIDTH, narrower_tile, narrowest_tile, pointer_at, tile1, tile2, tile4, tile8)
+    LANES, ROWS, WIDTH, narrower_tile, narrowest_tile, pointer_at, tile1, tile2, tile4, tile8,
+    transpose_block)
 
 BLOCK = 512  # rows of k at a time: 512 x 48 floats are 96 KB
 STRIP = ROWS[0]
-TASK_ROWS = 128  # rows of C that a task takes, a multiple of STRIP: 128 x 512 numbers of A are 256 KB
+BLOCK_PANELS = 11  # panels at a time: 11 x 96 KB stay in the second-level cache while the rows go by
+BLOCK_ROWS = 128  # rows of A at a time, a multiple of STRIP: 128 x 512 floats are 256 KB, and stay there too
 
 
 def panels_shape(K, N):
@@ -76,7 +78,7 @@ def product_packed(a, panels, out, plus=None):
         a = _forward(a)
         d, d_row, _ = (0, 0, 0) if plus is None else _address(np.broadcast_to(plus, out.shape))
         (address, a_row, a_k), (c, c_row, _) = _address(a), _address(out)
-        room = (0 if a_k == a.itemsize else TASK_ROWS) * min(K, BLOCK)
+        room = (0 if a_k == a.itemsize else BLOCK_ROWS) * min(K, BLOCK)
         strips = scratch.take("strips", threads.count() * room, a.dtype).reshape(threads.count(), room)
         _multiply_tasks(address, a_row, a_k, M, panels, strips, d, d_row, c, c_row, N)
     return out
@@ -118,6 +120,13 @@ def _pack_panel(b, b_k, b_n, n, panel):
             row = panel[k]
             for j in range(n):
                 row[j] = source[j]
+    elif b_k == panel.itemsize and min(K, n) >= LANES:
+        item, place = panel.itemsize, np.int64(panel.ctypes.data)
+        for k in range(0, K, LANES):  # the last blocks overlap those before
+            k = min(k, K - LANES)
+            for j in range(0, n, LANES):
+                j = min(j, n - LANES)
+                transpose_block(zero, b + k * item + j * b_n, b_n, place + (k * WIDTH + j) * item, WIDTH * item)
     else:
         step = b_k // panel.itemsize
         for k0 in range(0, K, 16):  # 16 k at a time: a column of B brings them in one cache line
@@ -198,18 +207,21 @@ def _multiply_panels(M, a, a_row, a_k, panels, first, last, strips, d, d_row, c,
         length = min(BLOCK, K - k0)
         if k0 > 0:
             d, d_row = c, c_row
-        block, block_row, block_k, block_strip = a + k0 * a_k, a_row, a_k, STRIP * a_row
-        if strips.size:
-            _pack_strips(block, a_row, a_k, M, length, strips)
-            block, block_row = np.int64(strips.ctypes.data), item
-            block_k, block_strip = STRIP * item, STRIP * length * item
-        for p in range(first, last):
-            b, column = base + p * panels.strides[0] + k0 * WIDTH * item, p * WIDTH * item
-            n = min(WIDTH, N - p * WIDTH)
-            for m in range(0, M, STRIP):
-                _multiply_strip(zero, min(STRIP, M - m), block + m // STRIP * block_strip, block_row, block_k,
-                                b, length, d + m * d_row + column if d else 0, d_row,
-                                c + m * c_row + column, c_row, n)
+        for p0 in range(first, last, BLOCK_PANELS):
+            for m0 in range(0, M, BLOCK_ROWS):
+                rows, block = min(BLOCK_ROWS, M - m0), a + m0 * a_row + k0 * a_k
+                block_row, block_k, block_strip = a_row, a_k, STRIP * a_row
+                if strips.size:
+                    _pack_strips(block, a_row, a_k, rows, length, strips)
+                    block, block_row = np.int64(strips.ctypes.data), item
+                    block_k, block_strip = STRIP * item, STRIP * length * item
+                for p in range(p0, min(p0 + BLOCK_PANELS, last)):
+                    b, column = base + p * panels.strides[0] + k0 * WIDTH * item, p * WIDTH * item
+                    n = min(WIDTH, N - p * WIDTH)
+                    for m in range(0, rows, STRIP):
+                        _multiply_strip(zero, min(STRIP, rows - m), block + m // STRIP * block_strip, block_row,
+                                        block_k, b, length, d + (m0 + m) * d_row + column if d else 0, d_row,
+                                        c + (m0 + m) * c_row + column, c_row, n)
 
 
 @jit(parallel=True)
@@ -217,9 +229,7 @@ def _multiply_tasks(a, a_row, a_k, M, panels, strips, d, d_row, c, c_row, N):
     """C = A @ panels (+ D), blocks of C over threads; strips: for each thread room for A packed."""
     P, parts = panels.shape[0], strips.shape[0]
     n_strips = (M + STRIP - 1) // STRIP
-    by_rows = (M + TASK_ROWS - 1) // TASK_ROWS
-    if by_rows > 1 or strips.size:  # what is packed, one thread packs
-        by_rows = min(n_strips, (by_rows + parts - 1) // parts * parts)
+    by_rows = min(parts, n_strips) if M > BLOCK_ROWS or strips.size else 1  # what is packed, one thread packs
     by_panels = 1 if by_rows >= parts else min(P, (parts + by_rows - 1) // by_rows)
     tasks = by_rows * by_panels
     for part in prange(parts):

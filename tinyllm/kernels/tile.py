@@ -97,7 +97,9 @@ def _make_tile(rows, vectors=VECTORS_PER_ROW):
                 return [builder.gep(start, [builder.mul(stride, i64(m))]) for m in range(rows)]
 
             adds = builder.icmp_signed("!=", d, i64(0))
-            a_rows, c_rows, d_rows = rows_from(a, a_row), rows_from(c, c_row), rows_from(d, d_row)
+            a_rows, c_rows = rows_from(a, a_row), rows_from(c, c_row)
+            # C where nothing is added: a masked load at address 0 costs hundreds of cycles, though it loads nothing
+            d_rows = rows_from(builder.select(adds, d, c), builder.select(adds, d_row, c_row))
             b = builder.inttoptr(b, byte.as_pointer())
             grid = [(m, v) for m in range(rows) for v in range(vectors)]
 
@@ -165,6 +167,45 @@ def _make_tile(rows, vectors=VECTORS_PER_ROW):
 
 tile8, tile4, tile2, tile1 = (_make_tile(rows) for rows in (8, 4, 2, 1))
 narrower_tile, narrowest_tile = (_make_tile(ROWS[0], vectors) for vectors in (2, 1))
+
+
+@intrinsic
+def transpose_block(typingctx, zero, source, source_row, target, target_row):
+    """LANES x LANES numbers at address source become their transpose at address target; strides in bytes.
+
+    In registers: for s = 1, 2, 4, ... rows i and i + s exchange the lanes whose bit s is not that of their row.
+    """
+    signature = types.void(zero, *[types.intp] * 4)
+
+    def codegen(context, builder, signature, args):
+        zero, source, source_row, target, target_row = args
+        byte, bytes_each = ir.IntType(8).as_pointer(), 4 if signature.args[0] == types.float32 else 8
+        pointers = ir.VectorType(zero.type, LANES).as_pointer()
+
+        def row_at(address, stride, i):
+            start = builder.inttoptr(builder.add(address, builder.mul(stride, stride.type(i))), byte)
+            return builder.bitcast(start, pointers)
+
+        def picked(first, second, lanes):
+            return builder.shuffle_vector(first, second, ir.Constant(ir.VectorType(ir.IntType(32), LANES), lanes))
+
+        rows = [builder.load(row_at(source, source_row, i)) for i in range(LANES)]
+        for row in rows:
+            row.align = bytes_each
+        s = 1
+        while s < LANES:
+            for i in range(LANES):
+                if not i & s:  # lanes of the second row are numbered from LANES on
+                    first, second = rows[i], rows[i + s]
+                    lanes = range(LANES)
+                    rows[i] = picked(first, second, [LANES + lane - s if lane & s else lane for lane in lanes])
+                    rows[i + s] = picked(first, second, [LANES + lane if lane & s else lane + s for lane in lanes])
+            s *= 2
+        for i, row in enumerate(rows):
+            builder.store(row, row_at(target, target_row, i)).align = bytes_each
+        return context.get_dummy_value()
+
+    return signature, codegen
 
 
 @intrinsic

@@ -104,8 +104,8 @@ def _attend(q, k_panels, v_panels, first, end, wide, out):
     scores = wide[0, first - begin:first - begin + (n + PAD - 1) // PAD * PAD]
     fill(scores[n:], dtype(-np.inf))
     _, Z = exponentials(scores, dtype(1 / np.sqrt(q.shape[1])))
+    multiply_by(scores, dtype(1) / Z)
     multiply(wide[:, first - begin:end - begin], v_panels[:, first:end], out, 0)
-    multiply_by(out[0], dtype(1) / Z)
 
 
 @jit

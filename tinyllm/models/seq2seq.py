@@ -64,20 +64,22 @@ class Seq2Seq(Module):
                    Decoder(**config["decoder"], rng=rng, dtype=dtype), config["decoder"]["vocab_size"],
                    config["max_seq_len"], share_embeddings=config["share_embeddings"])
 
-    def forward(self, source, target, source_valid=None, teacher_forcing_ratio=0.5, rng=None):
+    def forward(self, source, target, source_valid=None, teacher_forcing_ratio=0.5, rng=None, source_features=None):
         """source (B, S), target (B, T) without BOS -> logits (B, T, V): those at t are for target[:, t].
 
         source_valid           (B, S) True = real
         teacher_forcing_ratio  how probable it is that the target is the input, see the module's text
         rng                    draws that, where the ratio is neither 0 nor 1, and dropout
+        source_features        (B, S, K), of an encoder with features
 
         Raises ValueError for another ratio, and where it needs an rng.
         """
-        inputs, state = self._prepared(source, np.asarray(target), source_valid, teacher_forcing_ratio, rng)
+        inputs, state = self._prepared(source, np.asarray(target), source_valid, source_features,
+                                       teacher_forcing_ratio, rng)
         return self.decoder(inputs, state, rng)
 
     def loss(self, source, target, source_valid=None, target_valid=None, *, label_smoothing=0.0,
-             teacher_forcing_ratio=1.0, rng=None):
+             teacher_forcing_ratio=1.0, rng=None, source_features=None):
         """Mean nats per target token, a scalar; every row's EOS is one of them.
 
         target        (B, T) without BOS and EOS
@@ -86,32 +88,33 @@ class Seq2Seq(Module):
         The rest as in forward and cross_entropy.  Raises ValueError as they do, and for another target_valid.
         """
         ended, counts = _with_end(target, target_valid)
-        inputs, state = self._prepared(source, ended, source_valid, teacher_forcing_ratio, rng)
+        inputs, state = self._prepared(source, ended, source_valid, source_features, teacher_forcing_ratio, rng)
         return self.decoder.loss(inputs, np.where(counts, ended, IGNORE), state, rng, label_smoothing)
 
-    def attention(self, source, source_valid, target, target_valid=None):
+    def attention(self, source, source_valid, target, target_valid=None, source_features=None):
         """Where the last cross-attention layer looks, for each target token and EOS: (B, A, T + 1, S)."""
         ended, _ = _with_end(target, target_valid)
         with no_grad():
-            memory, last = self.encoder(source, valid=source_valid)
+            memory, last = self.encoder(source, source_valid, source_features)
             return self.decoder.weights(_shifted(ended), memory, last, source_valid)
 
     def translate(self, source, source_valid=None, *, beam=1, max_tokens=None, length_penalty=1.0,
-                  return_scores=False):
+                  return_scores=False, source_features=None):
         """The best target found for each source: a list of B integer arrays, without BOS and EOS.
 
-        source          (B, S), source_valid (B, S) True = real
-        beam            how many texts are followed, see beam_search; 1 is greedy
-        max_tokens      the most tokens of a target, EOS counted, a number or (B,); left out, max_seq_len
-        length_penalty  of the score, log p / tokens ^ length_penalty
-        return_scores   give (targets, scores (B,)) instead
+        source           (B, S), source_valid (B, S) True = real
+        beam             how many texts are followed, see beam_search; 1 is greedy
+        max_tokens       the most tokens of a target, EOS counted, a number or (B,); left out, max_seq_len
+        length_penalty   of the score, log p / tokens ^ length_penalty
+        return_scores    give (targets, scores (B,)) instead
+        source_features  (B, S, K), of an encoder with features
 
         PAD, UNK and BOS are never written.  A target depends on no other source of the batch.
         """
         source = np.asarray(source)
         max_tokens = self.config["max_seq_len"] if max_tokens is None else max_tokens
         with no_grad():
-            memory, last = self.encoder(source, valid=source_valid)
+            memory, last = self.encoder(source, source_valid, source_features)
             state = self.decoder.initial_state(memory, last, source_valid)
             found = beam_search(self.decoder.step, state, np.full(len(source), BOS), beam=beam,
                                 max_tokens=max_tokens, stop_id=EOS, length_penalty=length_penalty,
@@ -119,7 +122,7 @@ class Seq2Seq(Module):
         targets, scores = zip(*[texts[0] for texts in found])
         return (list(targets), np.array(scores)) if return_scores else list(targets)
 
-    def _prepared(self, source, target, source_valid, ratio, rng):
+    def _prepared(self, source, target, source_valid, source_features, ratio, rng):
         """The decoder's input (B, T) and the state that it starts from."""
         sizes = check_shapes("Seq2Seq", source=(np.asarray(source), "BS"), target=(target, "BT"))
         if sizes["T"] < 1:
@@ -128,7 +131,7 @@ class Seq2Seq(Module):
             raise ValueError(f"Seq2Seq: teacher_forcing_ratio must be in 0..1, got {ratio}")
         if 0 < ratio < 1 and rng is None:
             raise ValueError(f"Seq2Seq: rng must be given where teacher_forcing_ratio is {ratio}, got None")
-        memory, last = self.encoder(source, valid=source_valid, rng=rng)
+        memory, last = self.encoder(source, source_valid, source_features, rng)
         state = self.decoder.initial_state(memory, last, source_valid, context=0)
         forced = rng.random() < ratio if 0 < ratio < 1 else ratio == 1
         return _shifted(target if forced else self._written(memory, last, source_valid, target)), state

@@ -82,10 +82,9 @@ def attend(q, k_panels, v_panels, seen, step, allowed, allowed_step, strip, out,
             hide(row[:n], allowed[r * allowed_step])
         fill(row[n:padded], dtype(-np.inf))
         m[r], Z[r] = exponentials(row[:padded], factor)
+        multiply_by(row[:padded], dtype(1) / Z[r])
         fill(row[padded:last], dtype(0))
     multiply(strip[:R, :last], v_panels[:, :last], out, 0)
-    for r in range(R):
-        multiply_by(out[r], dtype(1) / Z[r])
 
 
 @jit

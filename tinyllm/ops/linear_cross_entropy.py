@@ -81,7 +81,8 @@ def linear_cross_entropy_forward(x, weight, bias, t, smoothing, wanted):
     if n < N:
         x, t = x[kept], t[kept]
     losses = np.empty(n)
-    dx, dweight, dbias = (np.zeros(a.shape, dtype) if w else None for a, w in zip((x, weight, bias), wanted))
+    room = np.empty if n else np.zeros  # without a block nothing is written
+    dx, dweight, dbias = (room(a.shape, dtype) if w else None for a, w in zip((x, weight, bias), wanted))
     R = max(1, min(rows_per_block(V, x.itemsize), n))
     z_room = scratch.take("logits", R * V, dtype).reshape(R, V)
     weight_t_panels = packed(weight.T, "weight_t")
@@ -93,9 +94,9 @@ def linear_cross_entropy_forward(x, weight, bias, t, smoothing, wanted):
         if wanted[0]:
             product_packed(z, weight_panels, dx[rows])
         if wanted[1]:
-            product(z.T, x[rows], dweight, plus=dweight)
+            product(z.T, x[rows], dweight, plus=dweight if start else None)
         if wanted[2]:
-            dbias += column_sums(z)
+            dbias[...] = dbias + column_sums(z) if start else column_sums(z)
     if wanted[0] and n < N:
         dx_kept, dx = dx, np.zeros((N, x.shape[1]), dtype)
         dx[kept] = dx_kept

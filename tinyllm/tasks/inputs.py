@@ -8,6 +8,7 @@ from tinyllm.tasks.settings import TRUNCATE
 from tinyllm.text import PAD, UNK
 from tinyllm.text.featured import FeaturedTokenizer
 from tinyllm.text.features import PAD_FEATURE, pad_features
+from tinyllm.text.sentences import SentenceTokenizer, positions
 
 EVALUATED = 64  # texts at a time where nothing is learnt
 
@@ -22,7 +23,7 @@ class Input(NamedTuple):
 class Inputs:
     """Texts as a tokenizer reads them, cut to max_len tokens: it counts how many were longer.
 
-    truncate  what of a longer one goes, its "end" or its "start"
+    truncate  what of a longer one goes, its "end" or its "start"; of sentences, the story's: the question stays
     option    what one types to have more
 
     Raises ValueError for another truncate.
@@ -32,24 +33,44 @@ class Inputs:
         if truncate not in TRUNCATE:
             raise ValueError(f"Inputs: truncate must be one of {', '.join(TRUNCATE)}, got {truncate!r}")
         self.tokenizer, self.max_len, self.option, self._read, self._cut = tokenizer, max_len, option, 0, 0
-        self._kept = slice(max_len) if truncate == "end" else slice(-max_len, None)
+        self.truncate = truncate
 
     def of_text(self, text):
         """The Input of one text."""
         if isinstance(self.tokenizer, FeaturedTokenizer):
             return self.of_tokens(self.tokenizer.split(text))
+        if isinstance(self.tokenizer, SentenceTokenizer):
+            ids, features, question = self.tokenizer.encode_sentences(text)
+            return self._within(ids, features, stays=question)
         return self._within(self.tokenizer.encode(text), None)
 
     def of_tokens(self, tokens):
         """The Input of one text that is already split."""
         return self._within(*self.tokenizer.encode_tokens(tokens))
 
-    def _within(self, ids, features):
+    def names(self, text):
+        """What stands at each position of of_text(text), for a person."""
+        if isinstance(self.tokenizer, SentenceTokenizer):
+            question, story = positions(text)
+            names = [" ".join(words) for words in question + story]
+            return [names[i] for i in self._kept(len(names), len(question))]
+        return [self.tokenizer.decode([i]) for i in self.of_text(text).ids]
+
+    def _within(self, ids, features, stays=0):
+        """The Input of what is kept: of more than max_len positions the first `stays` and as many others as fit."""
         self._read += 1
         if len(ids) > self.max_len:
             self._cut += 1
-            ids, features = ids[self._kept], None if features is None else features[self._kept]
+            kept = self._kept(len(ids), stays)
+            ids, features = ids[kept], None if features is None else features[kept]
         return Input(ids, features)
+
+    def _kept(self, positions, stays):
+        """The numbers of those that are kept."""
+        stays = min(stays, self.max_len)
+        others = np.arange(stays, positions)
+        room = min(len(others), self.max_len - stays)
+        return np.append(np.arange(stays), others[:room] if self.truncate == "end" else others[len(others) - room:])
 
     def what_was_cut(self, texts="texts"):
         """A sentence about texts that were too long since this was asked last, in a list, or an empty list.

@@ -1,5 +1,4 @@
 """Sequence to sequence: a text in, a text out: translation, answers, summaries."""
-import numpy as np
 import regex
 
 from tinyllm.autograd import no_grad
@@ -13,7 +12,8 @@ from tinyllm.models import Seq2Seq
 from tinyllm.tasks import stored, supervised
 from tinyllm.tasks.inputs import EVALUATED, Inputs, drop_words, in_batches, one_line
 from tinyllm.tasks.settings import BEAM, BPE, DECODED, LENGTH_PENALTY, MOST_BEAM, SELECT
-from tinyllm.text import EOS, TOKENIZERS
+from tinyllm.text import TOKENIZERS
+from tinyllm.text.sentences import SentenceTokenizer
 from tinyllm.text.word import CJK
 from tinyllm.training import memory
 
@@ -34,12 +34,21 @@ def read(files, settings):
 
 def make_tokenizer(records, settings, pretrained):
     """One for both sides."""
+    _check_sentences(settings)
     if pretrained is not None:
         return pretrained
     kind = settings["tokenizer"]
     texts = [text for record in records for text in (record.source, record.targets[0])]
     default = {"default_size": BPE} if kind == "bpe" else {}
-    return TOKENIZERS[kind].train(texts, vocab_size=settings["vocab_size"], **default)
+    tokenizer = TOKENIZERS[kind].train(texts, vocab_size=settings["vocab_size"], **default)
+    return SentenceTokenizer(tokenizer) if settings["sentences"] else tokenizer
+
+
+def _check_sentences(settings):
+    """Raise ValueError for what does not go with sentences, where they are asked for."""
+    for name, expected in (("from_run", None), ("tokenizer", "word"), ("word_dropout", 0)):
+        if settings["sentences"] and settings[name] != expected:
+            raise ValueError(f"finetune seq2seq: {name} must be {expected!r} with sentences, got {settings[name]!r}")
 
 
 def describe(records):
@@ -54,7 +63,8 @@ def check_dev(dev, about):
 def model_config(settings, tokenizer, about):
     sizes = {"vocab_size": tokenizer.vocab_size, **{name: settings[name] for name in (
         "embed_dim", "hidden_dim", "num_layers", "num_attention_layers", "num_heads", "cell", "dropout")}}
-    return {"encoder": {**sizes, "bidirectional": True, "num_features": 0},
+    return {"encoder": {**sizes, "bidirectional": True,
+                        "num_features": getattr(tokenizer, "num_features", 0)},
             "decoder": {**sizes, "memory_dim": settings["hidden_dim"], "tie_weights": settings["tie_weights"]},
             "max_seq_len": _longest_target(settings) + 1, "share_embeddings": True}
 
@@ -78,7 +88,8 @@ class Task(supervised.SupervisedTask):
 
     def __init__(self, tokenizer, records, dev, settings, about, rng):
         trained = TrainedSeq2Seq(None, tokenizer, settings["max_len"], settings["truncate"])
-        sources, targets = trained.inputs, Inputs(tokenizer, _longest_target(settings), option="--max-target-len")
+        sources = trained.inputs
+        targets = Inputs(trained.of_targets, _longest_target(settings), option="--max-target-len")
         self.sources = [sources.of_text(record.source) for record in records]
         self.targets = [targets.of_text(record.targets[0]) for record in records]
         self.remarks = sources.what_was_cut("training sources") + targets.what_was_cut("training targets")
@@ -97,7 +108,7 @@ class Task(supervised.SupervisedTask):
 
     def estimate(self, config):
         """{part: bytes} that training takes."""
-        return memory.estimate_seq2seq(config, self.settings, *self.largest)
+        return memory.estimate_seq2seq(config, self.settings, *self.largest, slots=Inputs.slots(self.sources))
 
     def loss(self, batch, rng):
         return self._loss([self.sources[i] for i in batch], [self.targets[i] for i in batch],
@@ -105,10 +116,10 @@ class Task(supervised.SupervisedTask):
                           teacher_forcing_ratio=self.settings["teacher_forcing_ratio"])
 
     def _loss(self, sources, targets, word_dropout=0.0, rng=None, **options):
-        source, source_valid, _ = Inputs.batch(sources)
+        source, source_valid, features = Inputs.batch(sources)
         target, target_valid, _ = Inputs.batch(targets)
         source, _ = drop_words(source, source_valid, None, word_dropout, rng)
-        return self.model.loss(source, target, source_valid, target_valid, rng=rng, **options)
+        return self.model.loss(source, target, source_valid, target_valid, rng=rng, source_features=features, **options)
 
     def targets_in(self, batch):
         return sum(len(self.targets[i].ids) + 1 for i in batch)
@@ -144,6 +155,7 @@ class TrainedSeq2Seq:
 
     def __init__(self, model, tokenizer, max_len, truncate="end", config=None):
         self.model, self.tokenizer, self.config = model, tokenizer, config
+        self.of_targets = tokenizer.tokenizer if isinstance(tokenizer, SentenceTokenizer) else tokenizer
         self.inputs = Inputs(tokenizer, max_len, truncate)
 
     def predict(self, texts, beam=BEAM, length_penalty=LENGTH_PENALTY):
@@ -159,8 +171,10 @@ class TrainedSeq2Seq:
         real = [i for i, each in enumerate(inputs) if len(each.ids)]
         for batch in in_batches([len(inputs[i].ids) for i in real], max(1, EVALUATED // beam * 2)):
             rows = [real[i] for i in batch]
-            ids, valid, _ = Inputs.batch([inputs[i] for i in rows])
-            for i, output in zip(rows, self.model.translate(ids, valid, beam=beam, length_penalty=length_penalty)):
+            ids, valid, features = Inputs.batch([inputs[i] for i in rows])
+            outputs = self.model.translate(ids, valid, beam=beam, length_penalty=length_penalty,
+                                           source_features=features)
+            for i, output in zip(rows, outputs):
                 result[i] = self.tokenizer.decode(output).strip()
         return result
 
@@ -194,11 +208,10 @@ class TrainedSeq2Seq:
     def attention(self, source, output):
         """The weights of the last cross-attention, mean of its heads: tokens of the output and </s>, tokens of the
         source, and an array (T, S), for a picture."""
-        read, written = self.inputs.of_text(source.strip()), self.inputs.of_text(output.strip())
-        weights = self.model.attention(read.ids[None], None, written.ids[None], None)[0].mean(axis=0)
-        texts = [[self.tokenizer.decode([i]) for i in ids] for ids in (np.append(written.ids, EOS), read.ids)]
-        texts[0][-1] = "</s>"
-        return *texts, weights
+        source, written = source.strip(), self.of_targets.encode(output.strip())
+        ids, valid, features = Inputs.batch([self.inputs.of_text(source)])
+        weights = self.model.attention(ids, valid, written[None], None, features)[0].mean(axis=0)
+        return [*(self.tokenizer.decode([i]) for i in written), "</s>"], self.inputs.names(source), weights
 
 
 def _mostly_chinese(references):

@@ -52,7 +52,7 @@ ENTRIES = {  # of config.json, for each task: what each must be, and whether a v
                 "training.truncate": CUT},
 }
 KINDS = {"lm": ("char", "word", "bpe"), "classify": ("featured", "bpe"), "tag": ("featured",),  # of tokenizers
-         "seq2seq": ("char", "word", "bpe")}
+         "seq2seq": ("char", "word", "bpe", "sentences")}
 NUMBERS = {"lm": sizes.language_model, "classify": sizes.classifier, "tag": sizes.tagger, "seq2seq": sizes.seq2seq}
 
 

@@ -6,16 +6,17 @@ from tinyllm.text.bpe import BPETokenizer
 from tinyllm.text.char import CharTokenizer
 from tinyllm.text.featured import FeaturedTokenizer
 from tinyllm.text.features import PAD_FEATURE, TokenFeatures, pad_features
+from tinyllm.text.sentences import SentenceTokenizer
 from tinyllm.text.tokens import TokenVocabulary
 from tinyllm.text.vocabulary import BOS, EOS, PAD, SPECIAL_TOKENS, UNK, file_type, parse, read
 from tinyllm.text.word import WordTokenizer, split_words
 
 __all__ = ["PAD", "UNK", "BOS", "EOS", "SPECIAL_TOKENS", "CharTokenizer", "WordTokenizer", "BPETokenizer",
-           "TokenVocabulary", "FeaturedTokenizer", "TOKENIZERS", "load_tokenizer", "tokenizer_from_json", "split_words",
-           "PAD_FEATURE", "TokenFeatures", "pad_features"]
+           "TokenVocabulary", "FeaturedTokenizer", "SentenceTokenizer", "TOKENIZERS", "load_tokenizer",
+           "tokenizer_from_json", "split_words", "PAD_FEATURE", "TokenFeatures", "pad_features"]
 
 TOKENIZERS = {cls.type: cls for cls in (CharTokenizer, WordTokenizer, BPETokenizer, TokenVocabulary)}
-READABLE = {**TOKENIZERS, FeaturedTokenizer.type: FeaturedTokenizer}  # what a file can hold
+READABLE = {**TOKENIZERS, **{cls.type: cls for cls in (FeaturedTokenizer, SentenceTokenizer)}}  # what a file can hold
 
 
 def load_tokenizer(path_or_json):

@@ -87,8 +87,9 @@ def estimate_classifier(config, settings, tokens, slots):
         "code": CODE // FLOAT})
 
 
-def estimate_seq2seq(config, settings, source_tokens, target_tokens):
-    """{part: bytes} for training a Seq2Seq: source_tokens B S and target_tokens B T of the largest batch."""
+def estimate_seq2seq(config, settings, source_tokens, target_tokens, slots=0):
+    """{part: bytes} for training a Seq2Seq: source_tokens B S and target_tokens B T of the largest batch; slots: how
+    many features a source token has room for."""
     encoder, decoder = config["encoder"], config["decoder"]
     N, M, V = target_tokens, source_tokens, decoder["vocab_size"]
     E, H, layers = (decoder[name] for name in ("embed_dim", "hidden_dim", "num_layers"))
@@ -99,7 +100,7 @@ def estimate_seq2seq(config, settings, source_tokens, target_tokens):
     attention = decoder["num_attention_layers"] * (7 * N * H + (2 * N * H if drops else 0))
     output = E if decoder["tie_weights"] else H
     return _in_bytes({
-        **_per_parameter(sizes.seq2seq(config), settings), **_of_encoder(encoder, M, 0),
+        **_per_parameter(sizes.seq2seq(config), settings), **_of_encoder(encoder, M, slots),
         "kept by the decoder": recurrent + cross + attention + N * (output + (2 * H if drops else 0)),
         "passing gradients": 4 * (N + M) * H,
         "scratch of the output layer": min(LOGITS // FLOAT, N * V) + 2 * V * output,
