@@ -48,6 +48,27 @@ def test_loss_is_the_mean_over_tokens_and_ends(source, target, options):
     assert loss.item() == pytest.approx(nats / count, rel=1e-12)
 
 
+def test_features_reach_the_encoder(rng, source, target):
+    """Those of padding do not, and whoever asks for the model's opinion has to give them."""
+    model = seq2seq(num_features=5)
+    features = rng.integers(-1, 5, (3, 6, 4))
+    other = np.where(SOURCE_VALID[..., None], features, 3)
+    losses = {model.loss(source, target, SOURCE_VALID, TARGET_VALID, source_features=each).item()
+              for each in (features, other)}
+    looks = [model.attention(source, SOURCE_VALID, target, source_features=each) for each in (features, other)]
+    assert len(losses) == 1 and (looks[0] == looks[1]).all()
+    changed = (features + 2) % 5
+    assert (model(source, target, SOURCE_VALID, 1.0, source_features=features).data
+            != model(source, target, SOURCE_VALID, 1.0, source_features=changed).data).any()
+    scores = [model.translate(source, SOURCE_VALID, return_scores=True, source_features=each)[1]
+              for each in (features, changed)]
+    assert (scores[0] != scores[1]).any()
+    for call in (lambda: model.loss(source, target), lambda: model(source, target, None, 1.0),
+                 lambda: model.translate(source), lambda: model.attention(source, None, target)):
+        with pytest.raises(ValueError, match="features must be given"):
+            call()
+
+
 @pytest.mark.parametrize("padding", [PAD, IGNORE, 7])
 def test_padding_is_nothing(source, target, padding):
     model = seq2seq()

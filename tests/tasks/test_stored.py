@@ -107,7 +107,7 @@ def test_weights_of_another_model_are_named(run, arrays, message):
 
 @pytest.mark.parametrize("text, message", [
     (None, "is missing"),
-    ("{}", "tokenizer: type must be one of char, word, bpe, token, featured, got nothing"),
+    ("{}", "tokenizer: type must be one of char, word, bpe, token, featured, sentences, got nothing"),
     ('{"type": "bpe"}', "tokenizer: model must be an object, got nothing"),
     (CharTokenizer.train("abcd ").to_json(), "has 9 tokens, model.vocab_size in config.json is 8"),
 ])

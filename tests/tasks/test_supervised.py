@@ -413,6 +413,57 @@ def test_the_start_of_a_long_source_may_go(tmp_path):
     assert model.inputs.what_was_cut() == ["12 of 12 texts were cut to 6 tokens (--max-len)"]
 
 
+def places(folder):
+    """bAbI's first task in small: who went where, asked for the first of two."""
+    names, rooms = ("Ann", "Bob", "Cy"), ("park", "hall", "shop")
+    data = folder / "qa.txt"
+    data.write_text("".join(f"1 {a} went to the {x}.\n2 {b} is in the {y} now.\n3 Where is {a}?\t{x}\t1\n"
+                            for a in names for b in names if a != b for x in rooms for y in rooms))
+    return data
+
+
+def test_a_story_is_read_sentence_by_sentence(tmp_path):
+    data = places(tmp_path)
+    train("seq2seq", tmp_path / "run", "--train", data, "--dev", data, "--steps", 400, "--sentences")
+    model = tinyllm.load(tmp_path / "run")
+    assert model.tokenizer.type == "sentences" and model.evaluate(data)["exact_match"] >= 0.9
+    story = "Bob went to the hall. Ann is in the shop now. Where is Bob?"
+    assert model.predict([story, ""], beam=2) == ["hall", ""]
+    written, read, weights = model.attention(story, "hall")
+    assert (written, read) == (["hall", "</s>"], [
+        "Where is Bob ?", "Bob went to the hall .", "Ann is in the shop now ."])
+    assert weights.shape == (2, 3)
+
+
+@pytest.mark.parametrize("truncate, kept", [("start", ["Who ?", "c .", "d ."]), ("end", ["Who ?", "a .", "b ."])])
+def test_of_a_long_story_the_question_stays(tmp_path, truncate, kept):
+    data = places(tmp_path)
+    train("seq2seq", tmp_path / "run", "--train", data, "--steps", 1, "--sentences", "--max-len", 3, "--truncate",
+          truncate)
+    inputs, story = tinyllm.load(tmp_path / "run").inputs, "a. b. c. d. Who?"
+    assert inputs.names(story) == kept and inputs.names("a. Who?") == ["Who ?", "a ."]
+    whole = Inputs(inputs.tokenizer, 9).of_text(story).features
+    positions = [0, 3, 4] if truncate == "start" else [0, 1, 2]
+    np.testing.assert_array_equal(inputs.of_text(story).features, whole[positions])
+    assert len(inputs.of_text("so " * 100 + "?").ids) == 3  # of a question that is longer still, its beginning
+    assert inputs.what_was_cut() == ["2 of 2 texts were cut to 3 tokens (--max-len)"]
+
+
+@pytest.mark.parametrize("setting, value", [("tokenizer", "bpe"), ("word_dropout", 0.1)])
+def test_what_does_not_go_with_sentences(tmp_path, setting, value):
+    options = {**settings("seq2seq", "--train", places(tmp_path), "--sentences"), setting: value}
+    with pytest.raises(ValueError, match=f"{setting} must be .* with sentences, got {value!r}"):
+        supervised.finetune("seq2seq", tmp_path / "run", options, progress=Progress(quiet=True))
+    assert not (tmp_path / "run").exists()
+
+
+def test_sentences_from_a_pretrained_model(tmp_path):
+    """Its tokens are words one by one."""
+    options = {"train": [places(tmp_path)], "sentences": True, "from_run": pretrained(tmp_path)}
+    with pytest.raises(ValueError, match="from_run must be None with sentences"):
+        supervised.finetune("seq2seq", tmp_path / "run", options, progress=Progress(quiet=True))
+
+
 @pytest.mark.parametrize("most, scored", [(2, [0, 3]), (4, [0, 2, 4]), (5, [0, 1, 2, 3, 4]), (500, [0, 1, 2, 3, 4])])
 def test_translations_are_scored_all_along_dev(tmp_path, monkeypatch, most, scored):
     """Of several files each has its share, and what is scored is said."""

@@ -101,10 +101,10 @@ def check(args):
         _check_features(args)
     if not args.from_run and (given := given_of(args, ("from_reversed", "from_lr"))):
         args.usage(f"{given} goes with --from")
-    if getattr(args, "sentences", False) and (args.tokenizer != "word" or args.word_dropout):
-        args.usage("--sentences goes with --tokenizer word and without --word-dropout")
     if args.from_run and (given := given_of(args, FROM_RUN + ("sentences",))):
         args.usage(f"--from takes sizes and tokenizer from the pretrained run: leave out {given}")
+    if getattr(args, "sentences", False) and (args.tokenizer != "word" or args.word_dropout):
+        args.usage("--sentences goes with --tokenizer word and without --word-dropout")
 
 
 def _kinds(text):
