@@ -137,7 +137,9 @@ def _seq2seq(option, encoder, decoder, share_embeddings=False, **options):
         model = Seq2Seq(Encoder(7, **sizes, **encoder), Decoder(7, **sizes, **decoder), 7, 10,
                         share_embeddings=share_embeddings)
         source, target, valid = rng.integers(4, 7, (2, 5)), rng.integers(4, 7, (2, 4)), PADDED[:2]
-        return (lambda: model.loss(source, target, SOURCES, valid, rng=np.random.default_rng(5), **options)), [], model
+        features = rng.integers(-1, 5, (2, 5, 3)) if "num_features" in encoder else None
+        return (lambda: model.loss(source, target, SOURCES, valid, rng=np.random.default_rng(5),
+                                   source_features=features, **options)), [], model
     return Case("Seq2Seq", option, build)
 
 
@@ -160,6 +162,7 @@ TARGETS = np.array([2, 0, IGNORE, 4])
 IDS = np.array([[3, 0, 3], [3, 1, 0]])
 BAGS = np.array([[[3, 0, 3], [-1, 1, 0]], [[-1, -1, -1], [2, -1, 3]]])
 FEATURES = np.array([[[3, 0], [3, -1], [1, 1], [-1, -1]]] * 3)
+TOKENS = np.array([[1, 1, 2, 0], [3, 5, 3, 3]])
 TAGS = np.array([[2, 0, 1, 1], [0, 1, 2, 0], [2, 2, 0, 1]])
 
 CASES = [
@@ -212,6 +215,9 @@ CASES = [
     Case("linear_cross_entropy", "x alone, ignored targets", lambda rng, w=np.linspace(-1, 1, 15).reshape(5, 3): (
         (lambda x: ops.linear_cross_entropy(x, Tensor(w.astype(x.dtype)), None, TARGETS)),
         [rng.standard_normal((4, 3))], ())),
+    Case("copy_mixture", "", lambda rng: (
+        (lambda z, a, u: ops.copy_mixture(z, a, u, TOKENS)),
+        [rng.standard_normal((2, 3, 6)), rng.dirichlet(np.ones(4), (2, 3)), rng.standard_normal((2, 3))], ())),
     *[_tagged(option, T, **options) for option, T, options in [
         ("", 4, {}), ("one step", 1, {}), ("valid", 4, {"valid": PADDED}),
         ("scores far apart", 4, {"valid": PADDED, "scale": 30.0})]],
@@ -230,6 +236,7 @@ CASES = [
     _seq2seq("lstm, two layers, dropout, one tied embedding", {"cell": "lstm", "num_attention_layers": 0},
              {"cell": "lstm", "num_layers": 2, "num_attention_layers": 0, "tie_weights": True, "dropout": 0.2},
              share_embeddings=True),
+    _seq2seq("gru, may copy", {"num_features": 5}, {"copies": True, "tie_weights": True}, share_embeddings=True),
     _seq2seq("rnn, fed what it writes", {"cell": "rnn", "num_attention_layers": 0}, {"cell": "rnn"},
              teacher_forcing_ratio=0.0),
     _of_text(Classifier, "features, dropout", num_features=4, dropout=0.2),

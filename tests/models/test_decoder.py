@@ -74,6 +74,36 @@ def test_selected_rows_go_on_as_their_own(rng, options, rows):
                 assert_close(ours[n], model.step(alone, third[n:n + 1])[0], 1e-12)
 
 
+def test_what_may_be_copied_is_step_by_step_what_it_is_as_a_whole(rng):
+    """Alone, and as rows of a beam that are chosen from."""
+    model, ids, tokens = decoder(copies=True), rng.integers(0, V, (3, 6)), rng.integers(0, V, (3, S))
+    memory, last = source(rng, model)
+    whole = model(ids, model.initial_state(memory, last, VALID, context=0, source=tokens)).data
+    assert_close(np.exp(whole).sum(axis=-1), np.ones((3, 6)), 1e-12)
+    with no_grad():
+        state = model.initial_state(memory, last, VALID, source=tokens)
+        model.step(state, ids[:, 0])
+        state.select(np.array([0, 0, 1, 1, 2, 2]))
+        model.step(state, ids[:, 1].repeat(2))
+        state.select(np.array([4, 1]))
+        for t in range(2, 6):
+            assert_close(model.step(state, ids[[2, 0], t]), whole[[2, 0], t], 1e-12)
+
+
+def test_what_is_padded_is_not_copied(rng):
+    model, ids, tokens = decoder(copies=True), rng.integers(0, V, (3, 4)), rng.integers(0, V, (3, S))
+    memory, last = source(rng, model)
+    first, second = (model(ids, model.initial_state(memory, last, VALID, source=each)).data
+                     for each in (tokens, np.where(VALID, tokens, (tokens + 1) % V)))
+    np.testing.assert_array_equal(first, second)
+
+
+def test_a_decoder_that_copies_needs_a_source(rng):
+    model = decoder(copies=True)
+    with pytest.raises(ValueError, match="Decoder: source must be given to a decoder that copies, got None"):
+        model.initial_state(*source(rng, model))
+
+
 def test_the_texts_of_a_beam_share_their_source(rng):
     """What is projected once is neither copied for each text nor when the texts change their order."""
     model = decoder()

@@ -48,6 +48,21 @@ def test_loss_is_the_mean_over_tokens_and_ends(source, target, options):
     assert loss.item() == pytest.approx(nats / count, rel=1e-12)
 
 
+def test_what_is_copied_is_of_the_same_vocabulary():
+    with pytest.raises(ValueError, match="Seq2Seq: share_embeddings must be true with a decoder that copies"):
+        seq2seq(decoder={"copies": True}, source_vocab=V)
+
+
+def test_a_beam_of_what_is_copied_scores_as_the_loss_does(rng, target):
+    model, source = seq2seq(decoder={"copies": True}, source_vocab=V, share_embeddings=True), rng.integers(4, V, (3, 6))
+    texts, scores = model.translate(source, SOURCE_VALID, beam=3, max_tokens=9, return_scores=True, length_penalty=0)
+    for b, text in enumerate(texts):
+        if len(text) < 9:
+            nats = model.loss(source[b:b + 1], text[None], SOURCE_VALID[b:b + 1]).item() * (len(text) + 1)
+            assert scores[b] == pytest.approx(-nats, rel=1e-9)
+    assert (model(source, target, SOURCE_VALID, 0.0).data <= 0).all()  # fed what it writes; logarithms
+
+
 def test_features_reach_the_encoder(rng, source, target):
     """Those of padding do not, and whoever asks for the model's opinion has to give them."""
     model = seq2seq(num_features=5)

@@ -413,6 +413,23 @@ def test_the_start_of_a_long_source_may_go(tmp_path):
     assert model.inputs.what_was_cut() == ["12 of 12 texts were cut to 6 tokens (--max-len)"]
 
 
+def test_copying_writes_words_that_were_rare(tmp_path):
+    """Each name is the target of one example: what was learnt is to copy it."""
+    names = [f"{a}{b}" for a in ("Bo", "Al", "Ti", "Ra") for b in ("na", "mo", "ki", "lu", "wen", "sa")]
+    lines = [f"the book was read by {name} today\t{name}\n" for name in names]
+    data, unseen = tmp_path / "names.tsv", tmp_path / "dev.tsv"
+    data.write_text("".join(lines[:-4] + [line.replace("read", "kept").replace("\t", "\tnot ") for line in lines]))
+    unseen.write_text("".join(lines[-4:]))
+    scores = {}
+    for copy in (False, True):
+        train("seq2seq", tmp_path / f"{copy}", "--train", data, "--dev", unseen, "--steps", 150, *["--copy"] * copy)
+        scores[copy] = tinyllm.load(tmp_path / f"{copy}").evaluate(unseen)["exact_match"]
+    assert scores[True] == 1.0 > scores[False]
+    config = json.loads((tmp_path / "True" / "config.json").read_text())
+    assert config["model"]["decoder"]["copies"] is True
+    del config["model"]["decoder"]["copies"]  # as in runs of before
+
+
 def places(folder):
     """bAbI's first task in small: who went where, asked for the first of two."""
     names, rooms = ("Ann", "Bob", "Cy"), ("park", "hall", "shop")

@@ -29,9 +29,9 @@ def test_classifier_and_tagger(rng, change, bidirectional, num_features):
 
 
 @pytest.mark.parametrize("change", CHANGES)
-@pytest.mark.parametrize("tie_weights", [False, True])
-def test_seq2seq(rng, change, tie_weights):
+@pytest.mark.parametrize("tie_weights, more", [(False, {}), (True, {"copies": False}), (True, {"copies": True})])
+def test_seq2seq(rng, change, tie_weights, more):
     config = {"encoder": {**COMMON, **change, "bidirectional": True, "num_features": 0},
-              "decoder": {**COMMON, **change, "memory_dim": 8, "tie_weights": tie_weights}, "max_seq_len": 20,
+              "decoder": {**COMMON, **change, "memory_dim": 8, "tie_weights": tie_weights, **more}, "max_seq_len": 20,
               "share_embeddings": True}
     assert sizes.seq2seq(config) == seq2seq.make_model(config, rng).num_parameters()

@@ -74,6 +74,9 @@ def _add_arguments(parser, task):
     if task == "seq2seq":
         model.add_argument("--no-tie-weights", dest="tie_weights", action="store_false",
                            help="an output layer of its own instead of the embedding's matrix")
+        model.add_argument("--copy", action="store_true", help=(
+            "a token may be copied from the source instead of generated, for names and numbers, for summaries (See et "
+            "al. 2017)"))
 
     training = add_training(parser, "examples in a batch", MINUTES[task])
     training.add_argument("--word-dropout", type=fraction, metavar="P", help="share of input tokens made unknown")
@@ -103,8 +106,8 @@ def check(args):
         args.usage(f"{given} goes with --from")
     if args.from_run and (given := given_of(args, FROM_RUN + ("sentences",))):
         args.usage(f"--from takes sizes and tokenizer from the pretrained run: leave out {given}")
-    if getattr(args, "sentences", False) and (args.tokenizer != "word" or args.word_dropout):
-        args.usage("--sentences goes with --tokenizer word and without --word-dropout")
+    if getattr(args, "sentences", False) and (args.tokenizer != "word" or args.word_dropout or args.copy):
+        args.usage("--sentences goes with --tokenizer word and without --word-dropout and --copy")
 
 
 def _kinds(text):

@@ -51,6 +51,9 @@ class Seq2Seq(Module):
         for got, own, expected, its in agree:
             if got != expected:
                 raise ValueError(f"Seq2Seq: the decoder's {own} must be the {its}, {expected!r}, got {got!r}")
+        if decoder.config["copies"] and not share_embeddings:
+            raise ValueError("Seq2Seq: share_embeddings must be true with a decoder that copies, whose ids are those of"
+                             " the source, got False")
         self.encoder, self.decoder = encoder, decoder
         if share_embeddings:  # the decoder's, because a tied output layer relies on how large its entries are
             encoder.embedding.weight = decoder.embedding.weight
@@ -115,7 +118,7 @@ class Seq2Seq(Module):
         max_tokens = self.config["max_seq_len"] if max_tokens is None else max_tokens
         with no_grad():
             memory, last = self.encoder(source, source_valid, source_features)
-            state = self.decoder.initial_state(memory, last, source_valid)
+            state = self.decoder.initial_state(memory, last, source_valid, source=source)
             found = beam_search(self.decoder.step, state, np.full(len(source), BOS), beam=beam,
                                 max_tokens=max_tokens, stop_id=EOS, length_penalty=length_penalty,
                                 vocab_size=self.decoder.config["vocab_size"], banned=(PAD, UNK, BOS))
@@ -132,17 +135,17 @@ class Seq2Seq(Module):
         if 0 < ratio < 1 and rng is None:
             raise ValueError(f"Seq2Seq: rng must be given where teacher_forcing_ratio is {ratio}, got None")
         memory, last = self.encoder(source, source_valid, source_features, rng)
-        state = self.decoder.initial_state(memory, last, source_valid, context=0)
+        state = self.decoder.initial_state(memory, last, source_valid, context=0, source=source)
         forced = rng.random() < ratio if 0 < ratio < 1 else ratio == 1
-        return _shifted(target if forced else self._written(memory, last, source_valid, target)), state
+        return _shifted(target if forced else self._written(memory, last, source_valid, source, target)), state
 
-    def _written(self, memory, last, valid, target):
+    def _written(self, memory, last, valid, source, target):
         """In place of the target (B, T): as many tokens as the model writes greedily, never ending."""
         (B, T), V = target.shape, self.decoder.config["vocab_size"]
         if T < 2:
             return target  # only what comes before the last token is read
         with no_grad():
-            state = self.decoder.initial_state(memory, last, valid)
+            state = self.decoder.initial_state(memory, last, valid, source=source)
             tokens = list(generate(self.decoder.step, state, np.full((B, 1), BOS), vocab_size=V,
                                    max_tokens=T - 1, temperature=0, rng=None,
                                    banned=range(len(SPECIAL_TOKENS))))

@@ -36,6 +36,7 @@ COMPOSITES = {  # op: the file of its formula
     "dropout": "dropout",
     "cross_entropy": "cross_entropy",
     "linear_cross_entropy": "linear_cross_entropy",
+    "copy_mixture": "copy_mixture",
     "crf_nll": "crf",
 }
 

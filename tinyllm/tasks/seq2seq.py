@@ -46,7 +46,7 @@ def make_tokenizer(records, settings, pretrained):
 
 def _check_sentences(settings):
     """Raise ValueError for what does not go with sentences, where they are asked for."""
-    for name, expected in (("from_run", None), ("tokenizer", "word"), ("word_dropout", 0)):
+    for name, expected in (("from_run", None), ("tokenizer", "word"), ("word_dropout", 0), ("copy", False)):
         if settings["sentences"] and settings[name] != expected:
             raise ValueError(f"finetune seq2seq: {name} must be {expected!r} with sentences, got {settings[name]!r}")
 
@@ -65,8 +65,14 @@ def model_config(settings, tokenizer, about):
         "embed_dim", "hidden_dim", "num_layers", "num_attention_layers", "num_heads", "cell", "dropout")}}
     return {"encoder": {**sizes, "bidirectional": True,
                         "num_features": getattr(tokenizer, "num_features", 0)},
-            "decoder": {**sizes, "memory_dim": settings["hidden_dim"], "tie_weights": settings["tie_weights"]},
+            "decoder": {**sizes, "memory_dim": settings["hidden_dim"], "tie_weights": settings["tie_weights"],
+                        "copies": settings["copy"]},
             "max_seq_len": _longest_target(settings) + 1, "share_embeddings": True}
+
+
+def _written(target, copies):
+    """A target as it is learnt: where words are copied, the first has the space before it that it has in a source."""
+    return f" {target}" if copies else target
 
 
 def _longest_target(settings):
@@ -91,11 +97,12 @@ class Task(supervised.SupervisedTask):
         sources = trained.inputs
         targets = Inputs(trained.of_targets, _longest_target(settings), option="--max-target-len")
         self.sources = [sources.of_text(record.source) for record in records]
-        self.targets = [targets.of_text(record.targets[0]) for record in records]
+        self.targets = [targets.of_text(_written(record.targets[0], settings["copy"])) for record in records]
         self.remarks = sources.what_was_cut("training sources") + targets.what_was_cut("training targets")
         self.dev, self.dev_pairs = dev, []
         if dev is not None:
-            self.dev_pairs = [(sources.of_text(record.source), targets.of_text(record.targets[0])) for record in dev]
+            self.dev_pairs = [(sources.of_text(record.source),
+                               targets.of_text(_written(record.targets[0], settings["copy"]))) for record in dev]
             self.remarks += sources.what_was_cut("dev sources") + targets.what_was_cut("dev targets")
             # all along dev, of which the first ones may be of one file alone
             self.decoded = range(0, len(dev), -(-len(dev) // DECODED))
@@ -208,7 +215,8 @@ class TrainedSeq2Seq:
     def attention(self, source, output):
         """The weights of the last cross-attention, mean of its heads: tokens of the output and </s>, tokens of the
         source, and an array (T, S), for a picture."""
-        source, written = source.strip(), self.of_targets.encode(output.strip())
+        source = source.strip()
+        written = self.of_targets.encode(_written(output.strip(), self.model.decoder.config["copies"]))
         ids, valid, features = Inputs.batch([self.inputs.of_text(source)])
         weights = self.model.attention(ids, valid, written[None], None, features)[0].mean(axis=0)
         return [*(self.tokenizer.decode([i]) for i in written), "</s>"], self.inputs.names(source), weights

@@ -53,7 +53,7 @@ FINETUNE = {
     "tag": {**SUPERVISED, **OF_TOKENS, "crf": True},
     "seq2seq": {**SUPERVISED, **OF_TEXTS, "tokenizer": "bpe", "max_len": 100, "max_target_len": None,
                 "truncate": "end", "sentences": False, "embed_dim": 256, "hidden_dim": 512, "num_heads": 8,
-                "batch_size": 64, "tie_weights": True, "teacher_forcing_ratio": 1.0},
+                "batch_size": 64, "tie_weights": True, "copy": False, "teacher_forcing_ratio": 1.0},
 }
 SELECT = {  # what an evaluation on dev gives; the first decides which weights are kept unless "select" names another
     "classify": ("accuracy", "macro_f1", "valid_loss"),

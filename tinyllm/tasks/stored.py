@@ -24,10 +24,11 @@ SIZES = {
     "cell": (f"one of {', '.join(CELLS)}", lambda value: isinstance(value, str) and value in CELLS),
     "dropout": ("a number from 0 to below 1", lambda value: type(value) in (int, float) and 0 <= value < 1)}
 YES_OR_NO = "true or false", lambda value: isinstance(value, bool)
+MAYBE = "true, false or left out", lambda value: value is None or isinstance(value, bool)  # older runs lack it
 SHARED = "true", lambda value: value is True
 CUT = f"one of {', '.join(TRUNCATE)}, or left out", lambda value: value in (None, *TRUNCATE)  # None: as the first
 ENCODER = {**SIZES, "bidirectional": YES_OR_NO, "num_features": _whole(0)}
-DECODER = {**SIZES, "memory_dim": _whole(1), "tie_weights": YES_OR_NO}
+DECODER = {**SIZES, "memory_dim": _whole(1), "tie_weights": YES_OR_NO, "copies": MAYBE}
 
 
 def _names(least):

@@ -102,8 +102,10 @@ def estimate_seq2seq(config, settings, source_tokens, target_tokens, slots=0):
     return _in_bytes({
         **_per_parameter(sizes.seq2seq(config), settings), **_of_encoder(encoder, M, slots),
         "kept by the decoder": recurrent + cross + attention + N * (output + (2 * H if drops else 0)),
+        "kept by the pointer": 2 * N * V + N * H + M * H if decoder.get("copies") else 0,
         "passing gradients": 4 * (N + M) * H,
-        "scratch of the output layer": min(LOGITS // FLOAT, N * V) + 2 * V * output,
+        "scratch of the output layer": 2 * V * output + (
+            2 * N * V if decoder.get("copies") else min(LOGITS // FLOAT, N * V)),
         "scratch of products": gates * max(N, M) * H + 2 * max(N, M) * max(H, E),
         "code": CODE // FLOAT})
 

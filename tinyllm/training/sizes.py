@@ -38,7 +38,9 @@ def seq2seq(config):
     cross = layers * (2 * (H * H + H) + 2 * (M * H + H) + 2 * H)  # q and out, k and v, layer norm
     states = 2 if config["cell"] == "lstm" else 1
     bridge = states * layers * H * (M + 1)
-    return (encoder(config_of_encoder) + _recurrent(config) + cross + bridge + _attention(config) + _output(config))
+    pointer = H * (H + 1) + H * (M + 1) + H + 1 if config.get("copies") else 0
+    return (encoder(config_of_encoder) + _recurrent(config) + cross + bridge + pointer + _attention(config)
+            + _output(config))
 
 
 def _recurrent(config, directions=1):
