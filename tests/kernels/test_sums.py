@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from tests.oracle import DTYPES, FORMULA_TOLERANCE, assert_close
 from tinyllm.kernels import threads
-from tinyllm.kernels.sums import CHUNK, LARGE, added, column_sums
+from tinyllm.kernels.sums import CHUNK, column_sums
 
 
 def test_worked_example():
@@ -33,19 +33,3 @@ def test_the_same_bits_for_any_number_of_threads(rng):
     with threads.limited(1):
         one = column_sums(x)
     assert one.tobytes() == column_sums(x).tobytes()
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("shape", [(3,), (LARGE - 1,), (LARGE,), (5, LARGE // 4 + 3), (2, 3, LARGE // 4)])
-def test_added_is_numpys_sum(rng, shape, dtype):
-    x, y = rng.standard_normal((2, *shape)).astype(dtype)
-    for a, b in [(x, y), (x.T, y.T), (x, y[..., :1]), (x[:1], y)]:
-        out = added(a, b)
-        assert out.dtype == dtype
-        np.testing.assert_array_equal(out, a + b)
-
-
-def test_added_leaves_what_it_adds(rng):
-    x = np.ones(LARGE)
-    out = added(x, x)
-    assert (x == 1).all() and (out == 2).all()

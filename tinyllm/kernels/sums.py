@@ -1,19 +1,17 @@
-"""Sums over the rows of a matrix, the gradients of biases and gains; and of two large arrays, over threads.
+"""Sums over the rows of a matrix: the gradients of biases and gains.
 
     out[j] = sum_i x[i, j]
-    out    = x + y
 
 A sum in float32 depends on its order, so the order is fixed: chunks of CHUNK rows, each summed by one thread, then
-the sums of the chunks in order.  The results have the same bits for any number of threads.
+the sums of the chunks in order.  The result has the same bits for any number of threads.
 """
 import numpy as np
 from numba import prange
 
 from tinyllm.kernels import scratch
-from tinyllm.kernels.jit import compiling, jit
+from tinyllm.kernels.jit import jit
 
 CHUNK = 128  # rows: a few chunks even in a small batch, so that all threads have work
-LARGE = 1 << 16  # numbers: for fewer NumPy is faster than a fork
 
 
 @jit(parallel=True)
@@ -36,23 +34,3 @@ def column_sums(x, out=None):
     partial = scratch.take("column_sums", chunks * columns, x.dtype).reshape(chunks, columns)
     _sum_chunks(x, partial)
     return np.add.reduce(partial, axis=0, out=out)
-
-
-@jit(parallel=True)
-def _add_chunks(x, y, out):
-    """out = x + y, all flat, LARGE / 4 numbers at a time."""
-    for chunk in prange((x.shape[0] + LARGE // 4 - 1) // (LARGE // 4)):
-        part = slice(chunk * (LARGE // 4), (chunk + 1) * (LARGE // 4))
-        x_part, y_part, out_part = x[part], y[part], out[part]
-        for i in range(out_part.shape[0]):
-            out_part[i] = x_part[i] + y_part[i]
-
-
-def added(x, y):
-    """x + y as NumPy has it."""
-    plain = x.shape == y.shape and x.dtype == y.dtype and x.flags.c_contiguous and y.flags.c_contiguous
-    if not plain or x.dtype.kind != "f" or x.size < LARGE or not compiling():
-        return x + y
-    out = np.empty_like(x)
-    _add_chunks(x.reshape(-1), y.reshape(-1), out.reshape(-1))
-    return out

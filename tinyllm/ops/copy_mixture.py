@@ -24,12 +24,11 @@ import numpy as np
 from numba import prange
 
 from tinyllm.autograd import Tensor, on_formulas
-from tinyllm.kernels.elementary import exp
+from tinyllm.kernels.elementary import ZERO, exp
 from tinyllm.kernels.jit import jit
 from tinyllm.ops.cross_entropy import sum_exp
 from tinyllm.ops.softmax import largest, softmax_formula
 from tinyllm.shapes import check_floats, check_shapes
-
 
 STEEPEST = np.float32(80)  # of da / dy only so much of the logarithm counts: 0 times infinity would be nan
 
@@ -42,14 +41,20 @@ def copy_mixture_formula(z, a, u, x):
 
 
 @jit
+def _log_sigmoid(u):
+    """log (1 / (1 + e^-u)), to all digits however small it is."""
+    return min(u, ZERO) - np.log1p(np.exp(-abs(u)))
+
+
+@jit
 def _mix_row(z, a, u, x, copied, y):
     """y (V,) of one row  ->  L; copied (V,) is room full of zeros, and is left so."""
     dtype = z.dtype.type
-    m, log_g = largest(z), min(u, dtype(0)) - dtype(np.log1p(np.exp(-abs(u))))
-    L = m + dtype(np.log(sum_exp(z, m))) - log_g
+    m = largest(z)
+    L = m + dtype(np.log(sum_exp(z, m))) - _log_sigmoid(u)
     for v in range(z.shape[0]):
         y[v] = z[v] - L
-    share = dtype(np.exp(log_g - u))  # 1 - g, to all digits
+    share = np.exp(_log_sigmoid(-u))  # 1 - g
     for s in range(x.shape[0]):
         copied[x[s]] += share * a[s]
     for s in range(x.shape[0]):  # an id that stands several times is done the first time
@@ -70,9 +75,8 @@ def _unmix_row(dy, z, a, u, x, y, L, dz, da):
         dz[v] = e
         total += dy[v]
         generated += e
-    g = dtype(1 / (1 + np.exp(-u)))
+    g, log_share = np.exp(_log_sigmoid(u)), _log_sigmoid(-u)
     scale = generated / g if g > 0 else dtype(0)
-    log_share = min(-u, dtype(0)) - dtype(np.log1p(np.exp(-abs(u))))
     for v in range(z.shape[0]):
         dz[v] -= exp(z[v] - L) * scale
     for s in range(x.shape[0]):
