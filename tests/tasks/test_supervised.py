@@ -425,9 +425,6 @@ def test_copying_writes_words_that_were_rare(tmp_path):
         train("seq2seq", tmp_path / f"{copy}", "--train", data, "--dev", unseen, "--steps", 150, *["--copy"] * copy)
         scores[copy] = tinyllm.load(tmp_path / f"{copy}").evaluate(unseen)["exact_match"]
     assert scores[True] == 1.0 > scores[False]
-    config = json.loads((tmp_path / "True" / "config.json").read_text())
-    assert config["model"]["decoder"]["copies"] is True
-    del config["model"]["decoder"]["copies"]  # as in runs of before
 
 
 def places(folder):
@@ -889,6 +886,17 @@ def test_a_config_of_another_shape_is_named(trained):
         changed("seq2seq", lambda config: edit(config["training"]))
         inputs = tinyllm.load("seq2seq").inputs
         np.testing.assert_array_equal(inputs.of_text("one" + " five" * 900).ids[:1], inputs.of_text("one").ids)
+    before = tinyllm.load("seq2seq").predict(["one five"])
+    for edit in (lambda decoder: decoder.update(copies=None), lambda decoder: decoder.pop("copies")):
+        changed("seq2seq", lambda config: edit(config["model"]["decoder"]))  # older runs do not say
+        assert tinyllm.load("seq2seq").predict(["one five"]) == before
+    changed("seq2seq", lambda config: config["model"]["decoder"].update(copies=2))
+    with pytest.raises(RunFolderError, match="model.decoder.copies must be true, false or left out, got 2"):
+        tinyllm.load("seq2seq")
+    changed("seq2seq", lambda config: config["model"]["decoder"].update(copies=True))
+    with pytest.raises(RunFolderError, match="model.safetensors: holds .* numbers, a model of the sizes in"):
+        tinyllm.load("seq2seq")
+    changed("seq2seq", lambda config: config["model"]["decoder"].pop("copies"))
     changed("seq2seq", lambda config: config["model"]["decoder"].update(vocab_size=9))
     with pytest.raises(RunFolderError, match="model.encoder.vocab_size and model.decoder.vocab_size must be the same"):
         tinyllm.load("seq2seq")

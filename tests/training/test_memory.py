@@ -19,6 +19,7 @@ SEQ2SEQ = {"task": "seq2seq", "batch_size": 64, "tokens": 60, "average": 0.9, "m
     "encoder": {**ENCODER, "vocab_size": 8000, "embed_dim": 256, "hidden_dim": 512},
     "decoder": {**SMALL["model"], "vocab_size": 8000, "embed_dim": 256, "hidden_dim": 512, "memory_dim": 512,
                 "tie_weights": True}, "max_seq_len": 60, "share_embeddings": True}}
+COPIES = {**SEQ2SEQ, "model": {**SEQ2SEQ["model"], "decoder": {**SEQ2SEQ["model"]["decoder"], "copies": True}}}
 
 
 def _lm(**change):
@@ -29,7 +30,7 @@ def _lm(**change):
 @pytest.mark.parametrize("settings", [
     _lm(), _lm(vocab_size=8000, embed_dim=256, num_layers=2), _lm(cell="lstm", num_layers=3),
     _lm(cell="rnn", num_attention_layers=0), _lm(tie_weights=True, vocab_size=4000, num_attention_layers=3),
-    CLASSIFIER, SEQ2SEQ])
+    CLASSIFIER, SEQ2SEQ, COPIES])
 def test_within_a_quarter_of_what_is_measured(settings):
     settings = json.dumps(settings)
     run_python("-m", "tests.training.measured_memory", settings)  # compiles
