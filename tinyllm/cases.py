@@ -130,6 +130,18 @@ def _cross_attention(option):
     return Case("CrossAttention", option, build)
 
 
+def _pointer(option):
+    """Pointer into a padded memory."""
+    def build(rng):
+        module = nn.Pointer(6, 3, rng=rng, dtype=np.float64)
+
+        def f(h, memory):
+            weights, gate = module(h, module.keys(memory), SOURCES)
+            return weights * gate.reshape(*gate.shape, 1)
+        return f, [rng.standard_normal((2, 3, 6)), rng.standard_normal((2, 5, 3))], module
+    return Case("Pointer", option, build)
+
+
 def _seq2seq(option, encoder, decoder, share_embeddings=False, **options):
     """The loss of two padded pairs."""
     def build(rng):
@@ -232,6 +244,7 @@ CASES = [
     _language_model("tied weights, projection, no attention", tie_weights=True, num_attention_layers=0),
     _carried("a carried state", None), _carried("a carried state, context 0", 0),
     _cross_attention("valid"),
+    _pointer("padded"),
     _seq2seq("gru, label smoothing", {"bidirectional": False}, {}, label_smoothing=0.1),
     _seq2seq("lstm, two layers, dropout, one tied embedding", {"cell": "lstm", "num_attention_layers": 0},
              {"cell": "lstm", "num_layers": 2, "num_attention_layers": 0, "tie_weights": True, "dropout": 0.2},

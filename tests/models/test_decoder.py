@@ -100,8 +100,11 @@ def test_what_is_padded_is_not_copied(rng):
 
 def test_a_decoder_that_copies_needs_a_source(rng):
     model = decoder(copies=True)
-    with pytest.raises(ValueError, match="Decoder: source must be given to a decoder that copies, got None"):
-        model.initial_state(*source(rng, model))
+    memory, last = source(rng, model)
+    with pytest.raises(ValueError, match="Decoder: source must be given to initial_state of a decoder that copies"):
+        model(rng.integers(0, V, (3, 4)), model.initial_state(memory, last))
+    with pytest.raises(ValueError, match=r"Decoder: source must be \(B, S\) with S = 5 as in memory, got"):
+        model.initial_state(memory, last, source=np.zeros((3, 4), int))
 
 
 def test_the_texts_of_a_beam_share_their_source(rng):

@@ -55,11 +55,14 @@ def test_what_is_copied_is_of_the_same_vocabulary():
 
 def test_a_beam_of_what_is_copied_scores_as_the_loss_does(rng, target):
     model, source = seq2seq(decoder={"copies": True}, source_vocab=V, share_embeddings=True), rng.integers(4, V, (3, 6))
-    texts, scores = model.translate(source, SOURCE_VALID, beam=3, max_tokens=9, return_scores=True, length_penalty=0)
-    for b, text in enumerate(texts):
-        if len(text) < 9:
-            nats = model.loss(source[b:b + 1], text[None], SOURCE_VALID[b:b + 1]).item() * (len(text) + 1)
-            assert scores[b] == pytest.approx(-nats, rel=1e-9)
+    for parameter in model.parameters():
+        parameter.data *= 2  # so that it is sure of itself, and ends a text
+    texts, scores = model.translate(source, SOURCE_VALID, beam=3, max_tokens=9, return_scores=True)
+    ended = [b for b, text in enumerate(texts) if len(text) < 9]
+    assert max(len(texts[b]) for b in ended) >= 3
+    for b in ended:
+        nats = model.loss(source[b:b + 1], texts[b][None], SOURCE_VALID[b:b + 1]).item()
+        assert scores[b] == pytest.approx(-nats, rel=1e-9)
     assert (model(source, target, SOURCE_VALID, 0.0).data <= 0).all()  # fed what it writes; logarithms
 
 

@@ -75,6 +75,27 @@ def test_where_all_is_generated_or_all_is_copied(dtype):
         assert all(np.isfinite(gradient).all() for gradient in gradients)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("u", [-80.0, -95.0, -200.0])
+def test_where_nearly_nothing_is_generated_and_the_target_is_not_copied(u, dtype):
+    """log p = u + log softmax(z): the gradient of a softmax, however small the share."""
+    arrays = np.zeros((1, 1, 2), dtype), np.ones((1, 1, 1), dtype), np.full((1, 1), u, dtype)
+    y, (dz, da, du) = run(lambda *a: copy_mixture(*a, np.array([[0]])), arrays, np.array([[[0.0, 1.0]]], dtype))
+    np.testing.assert_allclose(y[0, 0, 1], u - np.log(2), rtol=1e-6)
+    np.testing.assert_allclose(dz, [[[-0.5, 0.5]]], rtol=1e-5)
+    np.testing.assert_allclose(du, [[1]], rtol=1e-5)
+    np.testing.assert_array_equal(da, [[[0]]])
+
+
+def test_nan_is_not_lost_and_stays_in_its_row(rng):
+    (z, a, u), source = inputs(rng, np.float32, 1, 3, 4, 5)
+    expected = copy_mixture(*map(Tensor, (z, a, u)), source).data
+    a[0, 1, 2] = np.nan
+    y = copy_mixture(*map(Tensor, (z, a, u)), source).data
+    assert np.isnan(y[0, 1, source[0, 2]])
+    np.testing.assert_array_equal(y[0, ::2], expected[0, ::2])
+
+
 def test_the_source_may_change_before_the_backward(rng):
     (z, a, u), source = inputs(rng, np.float64, 2, 3, 4, 5)
     given_source, results = source.copy(), []
@@ -104,7 +125,7 @@ def test_same_bits_for_any_number_of_threads_and_for_a_row_alone(rng):
 
 @pytest.mark.parametrize("change, message", [
     ({"weights": (2, 3, 5)}, "source must be .B, S. with S = 5"), ({"gate": (2, 4)}, "gate must be .B, T. with T = 3"),
-    ({"logits": (2, 3)}, "logits must be .B, T, V."), ({"logits": (2, 3, 0)}, "none of them 0"),
+    ({"logits": (2, 3)}, "logits must be .B, T, V."), ({"logits": (2, 3, 0)}, "B, T, V and S must be > 0"),
     ({"source": np.array([[0, 5, 1, 1]] * 2)}, "source must be in 0..4, got 5"),
     ({"source": np.array([[0, -1, 1, 1]] * 2)}, "source must be in 0..4, got -1"),
     ({"source": np.zeros((2, 4))}, "source must be integers, got float64")])

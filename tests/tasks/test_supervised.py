@@ -17,7 +17,7 @@ from tinyllm.cli import main
 from tinyllm.models import Seq2Seq
 from tinyllm.tasks import classify, seq2seq, supervised, tag
 from tinyllm.tasks.inputs import Inputs, drop_words
-from tinyllm.tasks.settings import SELECT
+from tinyllm.tasks.settings import FINETUNE, FROM_RUN, SELECT
 from tinyllm.text import UNK
 from tinyllm.training import memory
 from tinyllm.training.loop import Interrupted
@@ -455,27 +455,54 @@ def test_of_a_long_story_the_question_stays(tmp_path, truncate, kept):
     train("seq2seq", tmp_path / "run", "--train", data, "--steps", 1, "--sentences", "--max-len", 3, "--truncate",
           truncate)
     inputs, story = tinyllm.load(tmp_path / "run").inputs, "a. b. c. d. Who?"
-    assert inputs.names(story) == kept and inputs.names("a. Who?") == ["Who ?", "a ."]
+    assert [inputs.names(text, None) for text in (story, "a. Who?")] == [kept, ["Who ?", "a ."]]
     whole = Inputs(inputs.tokenizer, 9).of_text(story).features
     positions = [0, 3, 4] if truncate == "start" else [0, 1, 2]
     np.testing.assert_array_equal(inputs.of_text(story).features, whole[positions])
     assert len(inputs.of_text("so " * 100 + "?").ids) == 3  # of a question that is longer still, its beginning
-    assert inputs.what_was_cut() == ["2 of 2 texts were cut to 3 tokens (--max-len)"]
+    assert inputs.what_was_cut() == ["2 of 2 texts were cut to 3 sentences (--max-len)"]
 
 
-@pytest.mark.parametrize("setting, value", [("tokenizer", "bpe"), ("word_dropout", 0.1)])
-def test_what_does_not_go_with_sentences(tmp_path, setting, value):
-    options = {**settings("seq2seq", "--train", places(tmp_path), "--sentences"), setting: value}
-    with pytest.raises(ValueError, match=f"{setting} must be .* with sentences, got {value!r}"):
+@pytest.mark.parametrize("asked, setting, value, expected", [
+    ("sentences", "tokenizer", "bpe", "'word'"), ("sentences", "word_dropout", 0.1, 0),
+    ("sentences", "copy", True, False), ("sentences", "from_run", "lm", None), ("copy", "word_dropout", 0.1, 0)])
+def test_what_does_not_go_together(tmp_path, asked, setting, value, expected):
+    """It is said before anything is read."""
+    options = {"train": [tmp_path / "nowhere.tsv"], "tokenizer": "word", asked: True, setting: value}
+    if setting == "from_run":
+        options = {**options, setting: pretrained(tmp_path)}
+    with pytest.raises(ValueError, match=f"{asked}: {setting} must be {expected} with it, got"):
         supervised.finetune("seq2seq", tmp_path / "run", options, progress=Progress(quiet=True))
     assert not (tmp_path / "run").exists()
 
 
-def test_sentences_from_a_pretrained_model(tmp_path):
-    """Its tokens are words one by one."""
-    options = {"train": [places(tmp_path)], "sentences": True, "from_run": pretrained(tmp_path)}
-    with pytest.raises(ValueError, match="from_run must be None with sentences"):
-        supervised.finetune("seq2seq", tmp_path / "run", options, progress=Progress(quiet=True))
+@pytest.mark.parametrize("tokenizer, lines", [
+    ("word", "Ann saw Bob\tBob\nBob left\tBob\n"), ("bpe", "Ann saw Bob\tBob\nBob left\tBob\n"),
+    ("char", "ab\tb\n"), ("word", "我学中文\t学中文\n学了\t学\n")], ids=["word", "bpe", "char", "chinese"])
+def test_what_is_copied_is_the_token_that_stands_in_the_source(tmp_path, tokenizer, lines):
+    """Also at the beginning of a source or a target, where text has no space before a word; nothing is unknown."""
+    data = tmp_path / "data.tsv"
+    data.write_text(lines * 8, encoding="utf-8")
+    options = {**FINETUNE["seq2seq"], **settings("seq2seq", "--train", data, "--copy", "--tokenizer", tokenizer)}
+    records = seq2seq.read([data], options)
+    words = seq2seq.make_tokenizer(records, options, None)
+    task = seq2seq.Task(words, records, records, options, {}, np.random.default_rng(0))
+    for sources, targets in ((task.sources, task.targets), zip(*task.dev_pairs)):
+        for source, target in zip(sources, targets):
+            assert UNK not in target.ids and set(target.ids) <= set(source.ids)
+
+
+def test_copying_is_resumed_and_may_start_from_a_language_model(tmp_path):
+    data, lm = files(tmp_path)["seq2seq"], pretrained(tmp_path, text=SEQ2SEQ * 3)
+    start = {**settings("seq2seq", "--train", data, "--copy", "--steps", 2), "from_run": lm}
+    start = {name: value for name, value in start.items() if name not in FROM_RUN}
+    result = supervised.finetune("seq2seq", tmp_path / "run", start, progress=Progress(quiet=True))
+    assert result["steps"] == 2
+    resumed = supervised.finetune("seq2seq", tmp_path / "run", {"steps": 3}, resume=True, progress=Progress(quiet=True))
+    model = tinyllm.load(tmp_path / "run")
+    assert resumed["steps"] == 3 and model.copies
+    written, read, weights = model.attention("one five", "five one")
+    assert (written, read) == ([" five", " one", "</s>"], [" one", " five"]) and weights.shape == (3, 2)
 
 
 @pytest.mark.parametrize("most, scored", [(2, [0, 3]), (4, [0, 2, 4]), (5, [0, 1, 2, 3, 4]), (500, [0, 1, 2, 3, 4])])

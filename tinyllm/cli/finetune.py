@@ -3,7 +3,8 @@ from tinyllm.cli.arguments import (
     Defaults, add_data, add_json, add_model, add_run, add_training, check_data, check_model, check_resumed,
     check_vocabulary, count, fraction, given_of, number, print_json)
 from tinyllm.cli.pretrain import draw_curves
-from tinyllm.tasks.settings import BPE, DECODED, FINETUNE, FROM_RUN, MINUTES, SELECT, TOKENIZERS, TRUNCATE
+from tinyllm.tasks.settings import (
+    BPE, DECODED, FINETUNE, FROM_RUN, MINUTES, SELECT, TOKENIZERS, TRUNCATE, check_seq2seq)
 
 TASKS = {
     "classify": "one label for a text; files of `label TAB text`, or CSV and JSON Lines with --fields LABEL,TEXT",
@@ -75,8 +76,8 @@ def _add_arguments(parser, task):
         model.add_argument("--no-tie-weights", dest="tie_weights", action="store_false",
                            help="an output layer of its own instead of the embedding's matrix")
         model.add_argument("--copy", action="store_true", help=(
-            "a token may be copied from the source instead of generated, for names and numbers, for summaries (See et "
-            "al. 2017)"))
+            "a token of the source may be copied instead of generating one, for summaries (See et al. 2017, but tokens "
+            "of the vocabulary alone: sub-words have them all)"))
 
     training = add_training(parser, "examples in a batch", MINUTES[task])
     training.add_argument("--word-dropout", type=fraction, metavar="P", help="share of input tokens made unknown")
@@ -106,8 +107,11 @@ def check(args):
         args.usage(f"{given} goes with --from")
     if args.from_run and (given := given_of(args, FROM_RUN + ("sentences",))):
         args.usage(f"--from takes sizes and tokenizer from the pretrained run: leave out {given}")
-    if getattr(args, "sentences", False) and (args.tokenizer != "word" or args.word_dropout or args.copy):
-        args.usage("--sentences goes with --tokenizer word and without --word-dropout and --copy")
+    if args.task == "seq2seq" and not args.resume:
+        try:
+            check_seq2seq(vars(args))
+        except ValueError as error:
+            args.usage(str(error))
 
 
 def _kinds(text):

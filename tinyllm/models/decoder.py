@@ -31,6 +31,7 @@ from tinyllm.nn.module import check_size
 from tinyllm.ops.copy_mixture import copy_mixture
 from tinyllm.ops.cross_entropy import cross_entropy
 from tinyllm.ops.linear import linear
+from tinyllm.shapes import check_shapes
 
 
 class DecoderState:
@@ -105,13 +106,14 @@ class Decoder(NextToken):
         if M != config["memory_dim"] or len(last) != len(bridges):
             raise ValueError(f"Decoder: memory must be (B, S, {config['memory_dim']}) and last "
                              f"{len(bridges)} states of the encoder, got {memory.shape} and {len(last)}")
-        if config["copies"] and source is None:
-            raise ValueError("Decoder: source must be given to a decoder that copies, got None")
+        if source is not None:
+            source = np.asarray(source)
+            check_shapes("Decoder", memory=(memory.data, "BSM"), source=(source, "BS"))
         start = [bridge(e[-1]).tanh().reshape(B, L, H).swapaxes(0, 1) for bridge, e in zip(bridges, last)]
         return DecoderState(start, [KeyValues(B, H, context, memory.dtype) for _ in self.attention],
                             [cross.kv(memory) for cross in self.cross],
                             None if valid is None else np.asarray(valid),
-                            (np.asarray(source), self.pointer.keys(memory)) if config["copies"] else None)
+                            None if source is None or not config["copies"] else (source, self.pointer.keys(memory)))
 
     def hidden(self, ids, state, rng=None):
         """ids (B, T) -> what the output layer reads (B, T, H); the state is moved on, with its history."""
@@ -121,8 +123,10 @@ class Decoder(NextToken):
         """ids (B, T), integers in 0..V-1 -> logits (B, T, V)."""
         h = self.hidden(ids, state, rng)
         logits = linear(*self._output_layer(h))
-        if state.source is None:
+        if not self.config["copies"]:
             return logits
+        if state.source is None:
+            raise ValueError("Decoder: source must be given to initial_state of a decoder that copies, got None")
         source, keys = state.source
         weights, gate = self.pointer(h.reshape(len(source), -1, h.shape[-1]), keys, state.valid)
         log_p = copy_mixture(logits.reshape(len(source), -1, logits.shape[-1]), weights, gate, source)
@@ -140,7 +144,7 @@ class Decoder(NextToken):
 
         ids (B, T); the rest as in initial_state.
         """
-        asking = self._read(ids, self.initial_state(memory, last, valid, context=0, source=np.empty(0)), None)[1]
+        asking = self._read(ids, self.initial_state(memory, last, valid, context=0), None)[1]
         return self.cross[-1].weights(asking, memory, valid)
 
     def _read(self, ids, state, rng):

@@ -33,5 +33,5 @@ class Pointer(Module):
     def forward(self, h, keys, valid=None):
         """h (B, T, H), keys (B, S, H), valid (B, S) True = may be copied -> a (B, T, S), u (B, T)."""
         scores = self.q(h) @ keys.swapaxes(1, 2) / math.sqrt(h.shape[-1])
-        mask = None if valid is None else np.broadcast_to(np.asarray(valid)[:, None], scores.shape)
+        mask = None if valid is None else np.asarray(valid)[:, None]
         return softmax(scores, mask=mask), self.gate(h).reshape(h.shape[:2])

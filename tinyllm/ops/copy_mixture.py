@@ -13,7 +13,7 @@ Backward: with r[v] = exp(z[v] - L) / p[v], the part of p[v] that is generated, 
 
     dz[v] = e[v] - softmax(z)[v] sum_w e[w]
     du    = sum_v e[v] - g sum_v dy[v]
-    da[s] = dy[x[s]] (1 - g) / p[x[s]]
+    da[s] = dy[x[s]] (1 - g) / p[x[s]]                   the quotient no larger than e^80, so that 0 times it is 0
 
 Every row is one thread's: the same bits for any number of threads, alone or among others.
 
@@ -30,7 +30,7 @@ from tinyllm.ops.cross_entropy import sum_exp
 from tinyllm.ops.softmax import largest, softmax_formula
 from tinyllm.shapes import check_floats, check_shapes
 
-STEEPEST = np.float32(80)  # of da / dy only so much of the logarithm counts: 0 times infinity would be nan
+STEEPEST = np.float32(80)  # log of the largest da / dy
 
 
 def copy_mixture_formula(z, a, u, x):
@@ -59,7 +59,7 @@ def _mix_row(z, a, u, x, copied, y):
         copied[x[s]] += share * a[s]
     for s in range(x.shape[0]):  # an id that stands several times is done the first time
         v = x[s]
-        if copied[v] > 0:
+        if copied[v] != 0:  # nan too
             y[v] = np.log(exp(y[v]) + copied[v])
             copied[v] = 0
     return L
@@ -75,13 +75,12 @@ def _unmix_row(dy, z, a, u, x, y, L, dz, da):
         dz[v] = e
         total += dy[v]
         generated += e
-    g, log_share = np.exp(_log_sigmoid(u)), _log_sigmoid(-u)
-    scale = generated / g if g > 0 else dtype(0)
+    log_sum, log_share = L + _log_sigmoid(u), _log_sigmoid(-u)
     for v in range(z.shape[0]):
-        dz[v] -= exp(z[v] - L) * scale
+        dz[v] -= exp(z[v] - log_sum) * generated
     for s in range(x.shape[0]):
         da[s] = dy[x[s]] * exp(min(log_share - y[x[s]], STEEPEST))
-    return generated - g * total
+    return generated - np.exp(_log_sigmoid(u)) * total
 
 
 @jit(parallel=True)
@@ -130,7 +129,7 @@ def copy_mixture(logits, weights, gate, source):
                          source=(source, "BS"))
     check_floats(op, logits=logits.data, weights=weights.data, gate=gate.data)
     if 0 in sizes.values():
-        raise ValueError(f"{op}: logits must be (B, T, V), none of them 0, got shape {logits.shape}")
+        raise ValueError(f"{op}: B, T, V and S must be > 0, got logits {logits.shape} and source {source.shape}")
     if source.dtype.kind not in "iu":
         raise ValueError(f"{op}: source must be integers, got {source.dtype}")
     wrong = source[(source < 0) | (source >= sizes["V"])]

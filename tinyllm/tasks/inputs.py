@@ -48,13 +48,13 @@ class Inputs:
         """The Input of one text that is already split."""
         return self._within(*self.tokenizer.encode_tokens(tokens))
 
-    def names(self, text):
-        """What stands at each position of of_text(text), for a person."""
+    def names(self, text, read):
+        """What stands at each position of a text, for a person; read is of_text(text)."""
         if isinstance(self.tokenizer, SentenceTokenizer):
             question, story = positions(text)
             names = [" ".join(words) for words in question + story]
             return [names[i] for i in self._kept(len(names), len(question))]
-        return [self.tokenizer.decode([i]) for i in self.of_text(text).ids]
+        return [self.tokenizer.decode([i]) for i in read.ids]
 
     def _within(self, ids, features, stays=0):
         """The Input of what is kept: of more than max_len positions the first `stays` and as many others as fit."""
@@ -65,10 +65,10 @@ class Inputs:
             ids, features = ids[kept], None if features is None else features[kept]
         return Input(ids, features)
 
-    def _kept(self, positions, stays):
-        """The numbers of those that are kept."""
+    def _kept(self, count, stays):
+        """Which of so many positions are kept."""
         stays = min(stays, self.max_len)
-        others = np.arange(stays, positions)
+        others = np.arange(stays, count)
         room = min(len(others), self.max_len - stays)
         return np.append(np.arange(stays), others[:room] if self.truncate == "end" else others[len(others) - room:])
 
@@ -79,7 +79,8 @@ class Inputs:
         """
         read, cut = self._read, self._cut
         self._read = self._cut = 0
-        return [f"{cut} of {read} {texts} were cut to {self.max_len} tokens ({self.option})"] if cut else []
+        unit = "sentences" if isinstance(self.tokenizer, SentenceTokenizer) else "tokens"
+        return [f"{cut} of {read} {texts} were cut to {self.max_len} {unit} ({self.option})"] if cut else []
 
     @staticmethod
     def slots(inputs):

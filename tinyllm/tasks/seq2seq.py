@@ -34,21 +34,21 @@ def read(files, settings):
 
 def make_tokenizer(records, settings, pretrained):
     """One for both sides."""
-    _check_sentences(settings)
     if pretrained is not None:
         return pretrained
     kind = settings["tokenizer"]
-    texts = [text for record in records for text in (record.source, record.targets[0])]
+    texts = [as_copied(text, settings["copy"], kind) for record in records
+             for text in (record.source, record.targets[0])]
     default = {"default_size": BPE} if kind == "bpe" else {}
     tokenizer = TOKENIZERS[kind].train(texts, vocab_size=settings["vocab_size"], **default)
     return SentenceTokenizer(tokenizer) if settings["sentences"] else tokenizer
 
 
-def _check_sentences(settings):
-    """Raise ValueError for what does not go with sentences, where they are asked for."""
-    for name, expected in (("from_run", None), ("tokenizer", "word"), ("word_dropout", 0), ("copy", False)):
-        if settings["sentences"] and settings[name] != expected:
-            raise ValueError(f"finetune seq2seq: {name} must be {expected!r} with sentences, got {settings[name]!r}")
+def as_copied(text, copies, kind):
+    """A text as a model that copies reads and writes it: a word at its beginning has the space before it that the same
+    word has elsewhere, so that it is the same token; kind: of the tokenizer."""
+    spaced = copies and kind != "char" and text and not regex.match(f"[{CJK}]", text)
+    return f" {text}" if spaced else text
 
 
 def describe(records):
@@ -70,11 +70,6 @@ def model_config(settings, tokenizer, about):
             "max_seq_len": _longest_target(settings) + 1, "share_embeddings": True}
 
 
-def _written(target, copies):
-    """A target as it is learnt: where words are copied, the first has the space before it that it has in a source."""
-    return f" {target}" if copies else target
-
-
 def _longest_target(settings):
     """In tokens, EOS not counted."""
     return settings["max_target_len"] or settings["max_len"]
@@ -93,16 +88,16 @@ class Task(supervised.SupervisedTask):
     """The model's batches, loss and evaluation."""
 
     def __init__(self, tokenizer, records, dev, settings, about, rng):
-        trained = TrainedSeq2Seq(None, tokenizer, settings["max_len"], settings["truncate"])
+        trained = TrainedSeq2Seq(None, tokenizer, settings["max_len"], settings["truncate"], copies=settings["copy"])
         sources = trained.inputs
         targets = Inputs(trained.of_targets, _longest_target(settings), option="--max-target-len")
-        self.sources = [sources.of_text(record.source) for record in records]
-        self.targets = [targets.of_text(_written(record.targets[0], settings["copy"])) for record in records]
+        self.sources = [sources.of_text(trained.as_copied(record.source)) for record in records]
+        self.targets = [targets.of_text(trained.as_copied(record.targets[0])) for record in records]
         self.remarks = sources.what_was_cut("training sources") + targets.what_was_cut("training targets")
         self.dev, self.dev_pairs = dev, []
         if dev is not None:
-            self.dev_pairs = [(sources.of_text(record.source),
-                               targets.of_text(_written(record.targets[0], settings["copy"]))) for record in dev]
+            self.dev_pairs = [(sources.of_text(trained.as_copied(record.source)),
+                               targets.of_text(trained.as_copied(record.targets[0]))) for record in dev]
             self.remarks += sources.what_was_cut("dev sources") + targets.what_was_cut("dev targets")
             # all along dev, of which the first ones may be of one file alone
             self.decoded = range(0, len(dev), -(-len(dev) // DECODED))
@@ -115,7 +110,8 @@ class Task(supervised.SupervisedTask):
 
     def estimate(self, config):
         """{part: bytes} that training takes."""
-        return memory.estimate_seq2seq(config, self.settings, *self.largest, slots=Inputs.slots(self.sources))
+        return memory.estimate_seq2seq(config, self.settings, *self.largest, slots=Inputs.slots(self.sources),
+                                       evaluated=EVALUATED)
 
     def loss(self, batch, rng):
         return self._loss([self.sources[i] for i in batch], [self.targets[i] for i in batch],
@@ -152,7 +148,8 @@ def load(run):
     Raises RunFolderError for files that do not describe one.
     """
     model, _, tokenizer, max_len = stored.trained(run, make_model)
-    return TrainedSeq2Seq(model, tokenizer, max_len, run.config["training"].get("truncate") or "end", run.config)
+    return TrainedSeq2Seq(model, tokenizer, max_len, run.config["training"].get("truncate") or "end", run.config,
+                          copies=model.decoder.config["copies"])
 
 
 class TrainedSeq2Seq:
@@ -160,8 +157,8 @@ class TrainedSeq2Seq:
 
     task = "seq2seq"
 
-    def __init__(self, model, tokenizer, max_len, truncate="end", config=None):
-        self.model, self.tokenizer, self.config = model, tokenizer, config
+    def __init__(self, model, tokenizer, max_len, truncate="end", config=None, copies=False):
+        self.model, self.tokenizer, self.config, self.copies = model, tokenizer, config, copies
         self.of_targets = tokenizer.tokenizer if isinstance(tokenizer, SentenceTokenizer) else tokenizer
         self.inputs = Inputs(tokenizer, max_len, truncate)
 
@@ -170,7 +167,12 @@ class TrainedSeq2Seq:
         check_strings("predict", "texts", texts)
         if not isinstance(beam, int) or not 1 <= beam <= MOST_BEAM:
             raise ValueError(f"predict: beam must be a whole number from 1 to {MOST_BEAM}, got {beam!r}")
-        return self._translated([self.inputs.of_text(text.strip()) for text in texts], beam, length_penalty)
+        return self._translated([self.inputs.of_text(self.as_copied(text.strip())) for text in texts], beam,
+                                length_penalty)
+
+    def as_copied(self, text):
+        """A text as the model reads and writes it."""
+        return as_copied(text, self.copies, self.tokenizer.type)
 
     def _translated(self, inputs, beam, length_penalty):
         """The same of Inputs."""
@@ -182,7 +184,7 @@ class TrainedSeq2Seq:
             outputs = self.model.translate(ids, valid, beam=beam, length_penalty=length_penalty,
                                            source_features=features)
             for i, output in zip(rows, outputs):
-                result[i] = self.tokenizer.decode(output).strip()
+                result[i] = self.of_targets.decode(output).strip()
         return result
 
     def predictions(self, texts, beam=BEAM, length_penalty=LENGTH_PENALTY):
@@ -215,11 +217,11 @@ class TrainedSeq2Seq:
     def attention(self, source, output):
         """The weights of the last cross-attention, mean of its heads: tokens of the output and </s>, tokens of the
         source, and an array (T, S), for a picture."""
-        source = source.strip()
-        written = self.of_targets.encode(_written(output.strip(), self.model.decoder.config["copies"]))
-        ids, valid, features = Inputs.batch([self.inputs.of_text(source)])
+        source = self.as_copied(source.strip())
+        read, written = self.inputs.of_text(source), self.of_targets.encode(self.as_copied(output.strip()))
+        ids, valid, features = Inputs.batch([read])
         weights = self.model.attention(ids, valid, written[None], None, features)[0].mean(axis=0)
-        return [*(self.tokenizer.decode([i]) for i in written), "</s>"], self.inputs.names(source), weights
+        return [*(self.of_targets.decode([i]) for i in written), "</s>"], self.inputs.names(source, read), weights
 
 
 def _mostly_chinese(references):

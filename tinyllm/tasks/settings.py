@@ -86,6 +86,16 @@ def complete(verb, table, task, settings):
     return settings
 
 
+def check_seq2seq(settings):
+    """Raise ValueError for settings of seq2seq that do not go together."""
+    rules = {"sentences": {"tokenizer": "word", "from_run": None, "word_dropout": 0, "copy": False},
+             "copy": {"word_dropout": 0}}  # a word that was dropped cannot be copied
+    for setting, others in rules.items():
+        for name, expected in others.items():
+            if settings[setting] and settings[name] != expected:
+                raise ValueError(f"{setting}: {name} must be {expected!r} with it, got {settings[name]!r}")
+
+
 def inherited(verb, settings, given, own, source):
     """The settings with what a pretrained run decides: own, which it has, whether or not they are among the settings.
 

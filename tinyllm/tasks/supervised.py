@@ -26,7 +26,7 @@ from tinyllm.data.padded import PaddedBatches
 from tinyllm.models.transfer import take_over
 from tinyllm.tasks import stored
 from tinyllm.tasks.inputs import Inputs, drop_words
-from tinyllm.tasks.settings import FINETUNE, FROM_RUN, SELECT, complete, inherited
+from tinyllm.tasks.settings import FINETUNE, FROM_RUN, SELECT, check_seq2seq, complete, inherited
 from tinyllm.tasks.vocabularies import check_features
 from tinyllm.text import UNK
 from tinyllm.training import memory
@@ -125,6 +125,8 @@ def finetune(name, out, settings=None, *, resume=False, force=False, progress=No
             settings = inherited(f"finetune {name}", settings, given, pretrained.settings(), settings["from_run"])
         if "features" in settings:  # numbers that are the defaults stand in the settings of every run
             check_features(settings, {each for each in given if given[each] not in (None, FINETUNE[name][each])})
+    if name == "seq2seq":
+        check_seq2seq(settings)
     _check_select(name, settings, resume)
     records = module.read(settings["train"], settings)
     dev = module.read(settings["dev"], {**settings, "dev": True}) if settings["dev"] else None

@@ -10,27 +10,26 @@ place j of its sentence is two or three features, whose rows of a table the mode
     w @ j     the word at its place, for a sum knows no order      (Sukhbaatar et al. 2015 weigh the places)
     = @ j     where it is a word of the question as well           (exact match of Chen et al. 2017)
 
-The id of a position is that of its last word, a full stop or a question mark.  A sentence of more than PLACES words
-goes on at the next position.
+The id of a position is that of its last word, which is most often the mark that ends a sentence.  A sentence of more
+than PLACES words goes on at the next position.
 """
 import numpy as np
+import regex
 
 from tinyllm.checked_json import brief
 from tinyllm.text.features import PAD_FEATURE
-from tinyllm.text.vocabulary import Tokenizer, file_type
+from tinyllm.text.vocabulary import Tokenizer, checked_text, file_type
 from tinyllm.text.word import WordTokenizer, split_words
 
 PLACES = 16
 ENDS = frozenset(".?!。？！")
+SENTENCE = regex.compile(r"""(?s)\S.*?(?:[.?!]+["'”’)\]]*(?=\s|\Z)|[。？！]+["'”’）」』]*|\Z)""")
 
 
 def split_sentences(text):
-    """The sentences of a text, each a list of words; white space belongs to none."""
-    sentences = [[]]
-    for word in split_words(text):
-        sentences[-1].append(word)
-        if word in ENDS:
-            sentences.append([])
+    """The sentences of a text, each a list of words.  One ends at a mark before white space, so not within 3.5, or at a
+    mark of Chinese; quotes and brackets that close stand before its end."""
+    sentences = map(split_words, SENTENCE.findall(checked_text("split_sentences", text, surrogates=True)))
     return [sentence for sentence in sentences if sentence]
 
 
@@ -42,8 +41,7 @@ def positions(text):
 
 
 class SentenceTokenizer(Tokenizer):
-    """tokenizer: a WordTokenizer, which by itself encodes and decodes targets; sources are read as the module's text
-    says."""
+    """tokenizer: a WordTokenizer, which is that of the targets; sources are read as the module's text says."""
 
     type = "sentences"
 
@@ -72,14 +70,6 @@ class SentenceTokenizer(Tokenizer):
             same = places[[word.casefold() in asked for word in words]]
             features[i, 2, same] = V * (1 + PLACES) + same
         return ids, features.reshape(len(ids), 3 * PLACES), len(question)
-
-    def encode(self, text):
-        """ids (T,) of a target."""
-        return self.tokenizer.encode(text)
-
-    def decode(self, ids):
-        """The text of a target's ids."""
-        return self.tokenizer.decode(ids)
 
     def data(self):
         return {"type": self.type, "tokenizer": self.tokenizer.data()}

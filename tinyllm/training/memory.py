@@ -87,9 +87,9 @@ def estimate_classifier(config, settings, tokens, slots):
         "code": CODE // FLOAT})
 
 
-def estimate_seq2seq(config, settings, source_tokens, target_tokens, slots=0):
+def estimate_seq2seq(config, settings, source_tokens, target_tokens, slots=0, evaluated=0):
     """{part: bytes} for training a Seq2Seq: source_tokens B S and target_tokens B T of the largest batch; slots: how
-    many features a source token has room for."""
+    many features a source token has room for; evaluated: pairs at a time where nothing is learnt."""
     encoder, decoder = config["encoder"], config["decoder"]
     N, M, V = target_tokens, source_tokens, decoder["vocab_size"]
     E, H, layers = (decoder[name] for name in ("embed_dim", "hidden_dim", "num_layers"))
@@ -102,12 +102,18 @@ def estimate_seq2seq(config, settings, source_tokens, target_tokens, slots=0):
     return _in_bytes({
         **_per_parameter(sizes.seq2seq(config), settings), **_of_encoder(encoder, M, slots),
         "kept by the decoder": recurrent + cross + attention + N * (output + (2 * H if drops else 0)),
-        "kept by the pointer": 2 * N * V + N * H + M * H if decoder.get("copies") else 0,
+        **(_of_pointer(N, M, V, H, settings["batch_size"], evaluated) if decoder.get("copies") else {}),
         "passing gradients": 4 * (N + M) * H,
         "scratch of the output layer": 2 * V * output + (
             2 * N * V if decoder.get("copies") else min(LOGITS // FLOAT, N * V)),
         "scratch of products": gates * max(N, M) * H + 2 * max(N, M) * max(H, E),
         "code": CODE // FLOAT})
+
+
+def _of_pointer(N, M, V, H, B, evaluated):
+    """What copying keeps: logits and log-probabilities whole, and of every target where in its source it points."""
+    return {"kept by the pointer": 2 * N * V + 6 * N * (M // B) + (N + M) * H,
+            "evaluation": max(0, 2 * (evaluated * N // B) * V - 4 * N * V)}  # which has larger batches, if it is that
 
 
 def _per_parameter(P, settings):
