@@ -22,7 +22,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tinyllm.kernels import scratch
-from tinyllm.kernels.gemm import WIDTH, multiply, packed, panels_shape
+from tinyllm.kernels.gemm import WIDTH, multiply, pack, panels_shape
 from tinyllm.kernels.jit import jit
 from tinyllm.kernels.recurrence import copy_row
 from tinyllm.ops.gru import gru_biases
@@ -105,8 +105,11 @@ def _one_array(pieces, parts):
     room = np.zeros(end + line, dtype)
     weights = room[-room.ctypes.data % scratch.ALIGNMENT // dtype.itemsize:][:end]
     for place, rows, packs in shares:
-        numbers = (packed(rows.T) if packs else rows).reshape(-1)
-        weights[place:place + numbers.size] = numbers
+        if packs:
+            N, K = rows.shape
+            pack(rows.T, panels(weights, place, K, N))
+        else:
+            weights[place:place + rows.size] = rows.reshape(-1)
     return weights, np.array(places, np.int64)
 
 
