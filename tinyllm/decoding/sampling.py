@@ -26,9 +26,11 @@ import numpy as np
 
 from tinyllm.autograd import on_formulas
 from tinyllm.kernels.jit import jit
+from tinyllm.ops.softmax import largest
 from tinyllm.shapes import check_shapes
 
 NOTHING = -1  # instead of an id, where no logit is finite
+INFINITY = np.array(np.inf).view(np.int64).item()  # its bits: above those of every number
 
 
 class Settings(NamedTuple):
@@ -92,14 +94,14 @@ def _before(z, a, b):
 
 
 @jit(fastmath=False)
-def _sink(z, heap, n, i, best):
-    """Move heap[i] down to its place among n ids; on top stands the first of the order (best) or the last."""
+def _sink(z, heap, n, i):
+    """Move heap[i] down to its place among n ids; on top stands the first of the order."""
     moved = heap[i]
     while 2 * i + 1 < n:
         child = 2 * i + 1
-        if child + 1 < n and _before(z, heap[child + 1], heap[child]) == best:
+        if child + 1 < n and _before(z, heap[child + 1], heap[child]):
             child += 1
-        if _before(z, heap[child], moved) != best:
+        if not _before(z, heap[child], moved):
             break
         heap[i] = heap[child]
         i = child
@@ -107,19 +109,40 @@ def _sink(z, heap, n, i, best):
 
 
 @jit(fastmath=False)
-def _last_of_top_k(z, k, heap):
-    """The k-th id of the order: the best k so far are a heap, on top the one that the next may replace."""
-    for i in range(k):
-        heap[i] = i
-    for i in range(k // 2 - 1, -1, -1):
-        _sink(z, heap, k, i, False)
-    least = z[heap[0]]
-    for i in range(k, z.shape[0]):
-        if z[i] > least:
-            heap[0] = i
-            _sink(z, heap, k, 0, False)
-            least = z[heap[0]]
-    return heap[0]
+def _keep_top_k(z, k, sizes, kept):
+    """Put the first k ids of the order to the front of kept, the smallest first; sizes (V,): room.
+
+    At least k are not below the least of the largest of k groups; few others are.  z <= 0, so the bits of |z|, read as
+    integers, are in the order of the ids: the k-th of them is found by halving.
+    """
+    V, size, least, n = z.shape[0], z.shape[0] // k, 0.0, 0
+    for group in range(k):
+        least = min(least, largest(z[group * size:(group + 1) * size]))
+    for i in range(V):
+        kept[n] = i
+        n += z[i] >= least
+    for j in range(n):
+        sizes[j] = abs(z[kept[j]])
+    bits = sizes[:n].view(np.int64)
+    low, high = np.int64(0), INFINITY
+    while low < high:
+        middle, within = low + (high - low >> 1), 0
+        for j in range(n):
+            within += bits[j] <= middle
+        if within >= k:
+            high = middle
+        else:
+            low = middle + 1
+        if within == k:
+            break
+    within, equal = 0, k
+    for j in range(n):
+        equal -= bits[j] < high
+    for j in range(n):
+        if bits[j] < high or bits[j] == high and equal > 0:
+            equal -= bits[j] == high
+            kept[within] = kept[j]
+            within += 1
 
 
 @jit(fastmath=False)
@@ -140,12 +163,12 @@ def _last_of_top_p(z, w, kept, p, heap):
             heap[n] = i
             n += 1
     for i in range(n // 2 - 1, -1, -1):
-        _sink(z, heap, n, i, True)
+        _sink(z, heap, n, i)
     mass = w[heap[0]]
     while mass < p * total and n > 1:
         n -= 1
         heap[0] = heap[n]
-        _sink(z, heap, n, 0, True)
+        _sink(z, heap, n, 0)
         mass += w[heap[0]]
     return heap[0]
 
@@ -167,24 +190,31 @@ def sample_row(x, u, settings, seen, banned, numbers, places):
     temperature, top_k, top_p, penalty = settings
     V = x.shape[0]
     z, w, kept, heap = numbers[0], numbers[1], places[0], places[1]
-    top, best = -np.inf, NOTHING
+    nans = 0
     for i in range(V):
         x_i = np.float64(x[i])
         if penalty != 1.0 and seen[i]:
             x_i = x_i / penalty if x_i > 0 else x_i * penalty
         if banned[i]:
             x_i = -np.inf
-        if x_i != x_i:
-            return NOTHING
-        if x_i > top:
-            top, best = x_i, i
+        nans += x_i != x_i
         z[i] = x_i
-    if temperature == 0 or best == NOTHING or top == np.inf:
-        return NOTHING if top == np.inf else best
+    top = largest(z)
+    if nans or abs(top) == np.inf:
+        return NOTHING
+    if temperature == 0:
+        i = 0
+        while z[i] < top:
+            i += 1
+        return i
     for i in range(V):
         z[i] = (z[i] - top) / temperature
-        kept[i] = i
-    n = V if top_k == V else _keep_to(z, _last_of_top_k(z, top_k, heap), kept)
+    n = top_k
+    if top_k < V:
+        _keep_top_k(z, top_k, w, kept)
+    else:
+        for i in range(V):
+            kept[i] = i
     for i in kept[:n]:
         w[i] = math.exp(z[i])
     if top_p < 1:

@@ -1,56 +1,114 @@
 """The whole loop of writing as one kernel: what `generate` takes as loop for a LanguageModel.
 
-For each of n tokens and each row: embed the last id, the recurrent layers, the attention layers against the
-positions kept, the output layer, draw the next id.  It is LanguageModel.step and sampling.sample_row n times,
-by the same functions on rows that the ops call (gru_rows, multiply, exponentials, normalize_row) and in the
-same order, so logits, states and tokens have the bits of the plain loop.  What is saved is all that the plain
-loop does around them: Python, packing the weights at every step and the keys at every step.
+For each of n tokens: embed the last ids, the recurrent layers, the attention layers against the positions kept,
+the output layer, draw the next ids.  It is LanguageModel.step and sampling.sample_row n times, by the same functions
+on rows that the ops call (gru_gates, multiply, exponentials, normalize_row) and in the same order, so logits, states
+and tokens have the bits of the plain loop.  What is saved is all that the plain loop does around them: Python,
+packing the weights at every step and the keys at every step.
 
-No row needs another, so every thread takes its rows through the whole loop.
+All parts work on every token, in stages, between which they wait for each other:
+
+    each recurrent layer    a part owns hidden units: their rows of W_ih x, W_hh h, and the gates
+    each attention layer    a part owns heads: their q, k, v, the scores and what they take from the values;
+                            then it owns columns of W_out mixed + b
+    [projection] output     a part owns columns
+    drawing                 a part owns rows of the batch
+
+So a thread reads at every token the same share of the weights, keys and values, which stays in its cache.  Residual and
+layer norm after an attention layer need whole rows; every part does them for itself at the beginning of the next stage.
 
 The weights are packed once (packed_weights.py). The keys k^T and values of a head are packed too, position s
 in column s and in row s, so that a new position is a column and a row more.
 
 Shapes: B rows, n tokens, V, E, H as in LanguageModel, A heads of D = H / A columns, S positions before the
-first token, R rows of one thread.
+first token; U units or columns of one part.
 """
 import math
+import time
+from typing import NamedTuple
 
 import numpy as np
 from numba import prange
 
 from tinyllm.decoding.sampling import NOTHING, check_drawn, sample_row
 from tinyllm.kernels import scratch, threads
-from tinyllm.kernels.gemm import WIDTH, multiply, panels_shape
-from tinyllm.kernels.jit import compiling, jit
+from tinyllm.kernels.gemm import WIDTH, multiply, pack, panels_shape
+from tinyllm.kernels.jit import jit
 from tinyllm.kernels.recurrence import copy_row
-from tinyllm.models.packed_weights import GRU, LSTM, linear_rows, pack_model, panels
+from tinyllm.models.packed_weights import GRU, LSTM, UNITS, linear_rows, pack_model, panels, share
 from tinyllm.ops.attention import PAD
-from tinyllm.ops.gru import gru_rows
+from tinyllm.ops.gru import gru_gates
 from tinyllm.ops.layer_norm import normalize_row
-from tinyllm.ops.lstm import lstm_rows
-from tinyllm.ops.rnn import rnn_rows
+from tinyllm.ops.lstm import lstm_gates
+from tinyllm.ops.rnn import rnn_cell
 from tinyllm.ops.softmax import exponentials, fill, multiply_by
 
 
-@jit
-def _cell(x, weights, places, i, h, c, gates, s, kept, out):
-    """One step of a recurrent layer, whose pieces are i, i + 1, i + 2: h and c (R, H) move on.
+class Rooms(NamedTuple):
+    """What the stages hand on, and with a first axis of parts what each part has for itself."""
 
-    gates, s   (R, 1, N) and (R, N), room for W_ih x and W_hh h; kept: (R, 1, H), room
-    out        (R, 1, H) = h
+    x: np.ndarray        # (B, E): the embedded ids, in the end what the projection gives
+    mixed: np.ndarray    # (B, H): what attention takes from the values
+    added: np.ndarray    # (B, H): W_out mixed + b
+    logits: np.ndarray   # (B, V)
+    products: np.ndarray  # (parts, 2, B * gates * U): W_ih x and W_hh h; or q, k, v
+    normed: np.ndarray   # (parts, B, H): the state after the attention layers so far
+    row: np.ndarray      # (parts, 2, H)
+    wide: np.ndarray     # (parts, 1, S + n + WIDTH + PAD): scores
+    numbers: np.ndarray  # (parts, 2, V) float64, and
+    ids: np.ndarray      # (parts, 2, V) int64, for drawing
+
+    @classmethod
+    def taken(cls, model, B, positions):
+        """From the pool."""
+        parts, dtype, V, H = model.places.shape[1], model.weights.dtype, model.vocab_size, model.hidden_dim
+        return cls(_room("x", dtype, B, model.embed_dim), _room("mixed", dtype, B, H), _room("added", dtype, B, H),
+                   _room("logits", dtype, B, V), _room("products", dtype, parts, 2, B * LSTM * H),
+                   _room("normed", dtype, parts, B, H), _room("row", dtype, parts, 2, H),
+                   _room("wide", dtype, parts, 1, positions + WIDTH + PAD), _room("numbers", np.float64, parts, 2, V),
+                   _room("ids", np.int64, parts, 2, V))
+
+
+def _room(name, dtype, *shape):
+    """An array from the pool."""
+    return scratch.take(f"whole loop {name}", math.prod(shape), dtype).reshape(shape)
+
+
+@jit
+def _cell(part, model, i, x, h, new, c, rooms):
+    """The share of a part in one step of a recurrent layer, whose pieces are i, i + 1, i + 2.
+
+    x (B, I), h (B, H) -> its columns of new (B, H); those of c (B, H) move on, for lstm
     """
-    (R, H), N = h.shape, s.shape[1]
-    b, forward = places[i + 2], np.int64(0)
-    w_hh = panels(weights, places[i + 1], H, N)
-    valid = np.empty((0, 0), np.bool_)  # NO_MASK here would be a constant, another type: all compiled twice
-    multiply(x, panels(weights, places[i], x.shape[1], N), gates.reshape((R, N)), 0)
-    if N == GRU * H:
-        gru_rows(gates, weights[b:b + 4 * H], w_hh, h, s, valid, forward, out, kept)
-    elif N == LSTM * H:
-        lstm_rows(gates, weights[b:b + N], w_hh, h, c, s, valid, forward, out, kept)
-    else:
-        rnn_rows(gates, weights[b:b + N], w_hh, h, s, valid, forward, out)
+    weights, place, G, (B, H) = model.weights, model.places[i:i + 3, part], model.gates, h.shape
+    first, last = share(part, model.places.shape[1], H, np.int64(UNITS))
+    U = last - first
+    N, b = G * U, weights[place[2]:place[2] + 4 * U]
+    if U == 0:
+        return
+    gates, s = rooms.products[part, 0, :B * N].reshape((B, N)), rooms.products[part, 1, :B * N].reshape((B, N))
+    multiply(x, panels(weights, place[0], x.shape[1], N), gates, 0)
+    multiply(h, panels(weights, place[1], H, N), s, 0)
+    out, kept = rooms.row[part, 0, :U], rooms.row[part, 1, :U]
+    for r in range(B):
+        g, s_r, h_r = gates[r], s[r], new[r, first:last]
+        copy_row(h[r, first:last], h_r)
+        if G == GRU:
+            gru_gates(g[:U], g[U:2 * U], g[2 * U:], s_r[:U], s_r[U:2 * U], s_r[2 * U:],
+                      b[:U], b[U:2 * U], b[2 * U:3 * U], b[3 * U:], h_r, out, kept)
+        elif G == LSTM:
+            lstm_gates(g[:U], g[U:2 * U], g[2 * U:3 * U], g[3 * U:], s_r[:U], s_r[U:2 * U], s_r[2 * U:3 * U],
+                       s_r[3 * U:], b[:U], b[U:2 * U], b[2 * U:3 * U], b[3 * U:], h_r, c[r, first:last], out, kept)
+        else:
+            rnn_cell(g, s_r, b[:U], h_r, out)
+
+
+@jit
+def _linear(part, model, i, x, y):
+    """The share of a part in y (B, N) = x (B, K) w^T + b, which are pieces i and i + 1: some of the columns."""
+    first, last = share(part, model.places.shape[1], y.shape[1], np.int64(WIDTH))
+    if last > first:
+        linear_rows(x, model.weights, model.places[i, part], model.places[i + 1, part], y[:, first:last])
 
 
 @jit
@@ -65,32 +123,6 @@ def _add_position(k, v, s, k_panels, v_panels):
             row[e] = v[p * WIDTH + e]
         for e in range(n, WIDTH):
             row[e] = 0
-
-
-@jit
-def _pack_rows(room, first, end, keys, values, b0, b1):
-    """Positions first..end - 1 of a KeyValues' room (2, B, positions, H), packed, for the rows b0..b1 - 1.
-
-    keys    (B, A, panels, D, WIDTH), room for more positions; 0 beyond the last, so that nothing odd is multiplied
-    values  (B, A, panels, positions, WIDTH)
-    """
-    A, D = keys.shape[1], keys.shape[3]
-    for b in range(b0, b1):
-        for a in range(A):
-            for p in range((end - first) // WIDTH, keys.shape[2]):
-                for d in range(D):
-                    fill(keys[b, a, p, d], keys.dtype.type(0))
-        for s in range(end - first):
-            k, v = room[0, b, first + s], room[1, b, first + s]
-            for a in range(A):
-                _add_position(k[a * D:(a + 1) * D], v[a * D:(a + 1) * D], s, keys[b, a], values[b, a])
-
-
-@jit(parallel=True)
-def _pack_parts(parts, room, first, end, keys, values):
-    B = keys.shape[0]
-    for part in prange(parts):
-        _pack_rows(room, first, end, keys, values, B * part // parts, B * (part + 1) // parts)
 
 
 @jit
@@ -109,142 +141,237 @@ def _attend(q, k_panels, v_panels, first, end, wide, out):
 
 
 @jit
-def _attention_layer(h, weights, places, i, eps, first, end, keys, values, fresh, qkv, mixed, added, wide):
-    """h (R, H) becomes LN(h + W_o attention(h) + b_o); the pieces of the layer begin at i.
+def _heads(part, model, i, h, t, first, end, keys, values, fresh, rooms):
+    """The share of a part in attention: the columns of its heads of mixed (B, H), from h (B, H); W_qkv is piece i.
 
-    keys, values  of the R rows, packed; position end - 1 is that of h and comes in here, in fresh (R, 2, H) as well
+    keys, values  (B, A, ...), packed; position end - 1 is that of h and comes in here
+    fresh         (2, B, n, H): at t as well
     """
-    (R, H), A, D = h.shape, keys.shape[1], keys.shape[3]
-    linear_rows(h, weights, places, i, qkv)
-    for r in range(R):
-        k, v = qkv[r][H:2 * H], qkv[r][2 * H:]
-        copy_row(k, fresh[r, 0])
-        copy_row(v, fresh[r, 1])
-        for a in range(A):
-            columns = slice(a * D, (a + 1) * D)
-            _add_position(k[columns], v[columns], end - 1, keys[r, a], values[r, a])
-            _attend(qkv[r:r + 1, columns], keys[r, a], values[r, a], first, end, wide, mixed[r:r + 1, columns])
-    linear_rows(mixed, weights, places, i + 2, added)
-    gain, bias = weights[places[i + 4]:places[i + 4] + H], weights[places[i + 5]:places[i + 5] + H]
-    for r in range(R):
-        h_r, added_r = h[r], added[r]
+    (B, H), D = h.shape, keys.shape[3]
+    begin, last = share(part, model.places.shape[1], H, D)
+    U = last - begin
+    if U == 0:
+        return
+    qkv = rooms.products[part, 0, :B * 3 * U].reshape((B, 3 * U))[:, :3 * U]
+    linear_rows(h, model.weights, model.places[i, part], model.places[i + 1, part], qkv)
+    for r in range(B):
+        k, v = qkv[r][U:2 * U], qkv[r][2 * U:]
+        copy_row(k, fresh[0, r, t, begin:last])
+        copy_row(v, fresh[1, r, t, begin:last])
+        for a in range(begin // D, last // D):
+            own = slice(a * D - begin, (a + 1) * D - begin)
+            _add_position(k[own], v[own], end - 1, keys[r, a], values[r, a])
+            _attend(qkv[r:r + 1, own], keys[r, a], values[r, a], first, end, rooms.wide[part],
+                    rooms.mixed[r:r + 1, a * D:(a + 1) * D])
+
+
+@jit
+def _after(part, model, i, layers, h, rooms):
+    """The state (B, H) after so many attention layers, the pieces of the last being i..i + 5: LN(h + added).
+
+    h  (B, H), that before all of them
+    """
+    if layers == 0:
+        return h
+    (B, H), sums, normed = h.shape, rooms.row[part, 0], rooms.normed[part]
+    gain, bias = model.places[i + 4, part], model.places[i + 5, part]
+    for r in range(B):
+        before, added = h[r] if layers == 1 else normed[r], rooms.added[r]
         for j in range(H):
-            added_r[j] = h_r[j] + added_r[j]
-        normalize_row(added_r, gain, bias, eps, h_r)
+            sums[j] = before[j] + added[j]
+        normalize_row(sums, model.weights[gain:gain + H], model.weights[bias:bias + H], model.eps[layers - 1],
+                      normed[r])
+    return normed
 
 
 @jit
-def _draw(logits, u, settings, seen, banned, ended, stop_id, numbers, places, ids):
-    """ids (R,) from logits (R, V), as decoding.generate.steps draws them; False if from one nothing can be drawn."""
-    drawn = True
-    for r in range(logits.shape[0]):
-        i = sample_row(logits[r], u[r], settings, seen[r], banned, numbers, places)
-        if i == NOTHING:
-            drawn = False
-        elif ended[r]:
-            i = stop_id
-        elif i == stop_id:
-            ended[r] = True
-        ids[r] = i
+def _embed(model, i, x):
+    """x (E,): the embedding of id i."""
+    at = model.places[0, 0] + i * model.embed_dim
+    copy_row(model.weights[at:at + model.embed_dim], x)
+
+
+@jit
+def _draw(part, model, u, settings, seen, banned, ended, stop_id, rooms, ids):
+    """The share of a part in ids (B,), drawn as decoding.generate.steps draws them, and embedded: some of the rows."""
+    first, last = share(part, model.places.shape[1], np.int64(ids.shape[0]), np.int64(1))
+    for r in range(first, last):
+        i = sample_row(rooms.logits[r], u[r], settings, seen[r], banned, rooms.numbers[part], rooms.ids[part])
         if i != NOTHING:
+            if ended[r]:
+                i = np.int64(stop_id)
+            elif i == stop_id:
+                ended[r] = True
             seen[r, i] = True
-    return drawn
+            _embed(model, i, rooms.x[r])
+        ids[r] = i
 
 
 @jit
-def _write_rows(model, context, past, hidden, keys, values, fresh, ids, u, settings, seen, banned, ended, stop_id,
-                written, b0, b1):
-    """Rows b0..b1 - 1 through the whole loop, on one thread.
-
-    model         Packed
-    context       how many earlier positions attention sees, -1: all; past of them are in keys and values
-    hidden        (1 or 2, layers, B, H): h and for lstm c; moves on
-    keys, values  of each attention layer, packed as _pack_rows leaves them
-    fresh         (attention layers, n, B, 2, H): the keys and values of the new positions
-    written       (n, B): the ids drawn; up to a NOTHING in those rows
-    """
-    weights, places, eps, V, E, H, gates_number, layers, attention_layers, _, projected = model
-    R, N, n, dtype = b1 - b0, gates_number * H, u.shape[0], weights.dtype
-    x, gates, s = np.empty((R, E), dtype), np.empty((R, 1, N), dtype), np.empty((R, N), dtype)
-    kept, out, qkv = np.empty((R, 1, H), dtype), np.empty((R, 1, H), dtype), np.empty((R, 3 * H), dtype)
-    mixed, added = np.empty((R, H), dtype), np.empty((R, H), dtype)
-    wide, logits = np.empty((1, past + n + WIDTH + PAD), dtype), np.empty((R, V), dtype)
-    numbers, ids_room = np.empty((2, V), np.float64), np.empty((2, V), np.int64)
-    h = out.reshape((R, H))
-    for t in range(n):
-        last = ids if t == 0 else written[t - 1]
-        for r in range(R):
-            at = places[0] + last[b0 + r] * E
-            copy_row(weights[at:at + E], x[r])
-        piece = np.int64(1)  # a plain 1 would be a type of its own, and everything compiled twice
-        for layer in range(layers):
-            h_layer, c_layer = hidden[0, layer, b0:b1], hidden[hidden.shape[0] - 1, layer, b0:b1]
-            _cell(x if layer == 0 else h, weights, places, piece, h_layer, c_layer, gates, s, kept, out)
-            piece += 3
-        end = past + t + 1
-        first = max(0, end - 1 - context) if context >= 0 else 0
-        for a in range(attention_layers):
-            _attention_layer(h, weights, places, piece, eps[a], first, end, keys[a, b0:b1], values[a, b0:b1],
-                             fresh[a, t, b0:b1], qkv, mixed, added, wide)
-            piece += 6
-        if projected:
-            linear_rows(h, weights, places, piece, x)
-            piece += 2
-        tied = x if projected else h
-        linear_rows(tied, weights, places, piece, logits)
-        if not _draw(logits, u[t, b0:b1], settings, seen[b0:b1], banned, ended[b0:b1], stop_id, numbers, ids_room,
-                     written[t, b0:b1]):
-            return
+def _stage(stage, part, t, model, context, past, hidden, cells, keys, values, fresh, u, settings, seen, banned, ended,
+           stop_id, written, rooms):
+    """The share of a part in one stage of token t; arguments as _write has them."""
+    layers, attention_layers = model.num_layers, model.num_attention_layers
+    before, after = hidden[t % 2], hidden[(t + 1) % 2]
+    if stage < layers:
+        if stage == 0:
+            x = rooms.x
+        else:
+            x = after[stage - 1]
+        _cell(part, model, 1 + 3 * stage, x, before[stage], after[stage], cells[stage], rooms)
+        return
+    stage, i, h = stage - layers, 1 + 3 * layers, after[layers - 1]
+    if stage < 2 * attention_layers:
+        a, i, end = stage // 2, i + stage // 2 * 6, past + t + 1
+        if stage % 2 == 0:
+            first = max(0, end - 1 - context) if context >= 0 else 0
+            _heads(part, model, i, _after(part, model, i - 6, a, h, rooms), t, first, end, keys[a], values[a],
+                   fresh[a], rooms)
+        else:
+            _linear(part, model, i + 2, rooms.mixed, rooms.added)
+        return
+    stage, i = stage - 2 * attention_layers, i + 6 * attention_layers
+    if stage == 0:
+        h = _after(part, model, i - 6, attention_layers, h, rooms)
+        _linear(part, model, i, h, rooms.x if model.projected else rooms.logits)
+    elif stage == 1 and model.projected:
+        _linear(part, model, i + 2, rooms.x, rooms.logits)
+    else:
+        _draw(part, model, u[t], settings, seen, banned, ended, stop_id, rooms, written[t])
 
 
 @jit(parallel=True)
-def _write_parts(parts, model, context, past, hidden, keys, values, fresh, ids, u, settings, seen, banned, ended,
-                 stop_id, written):
-    B = ids.shape[0]
-    for part in prange(parts):
-        _write_rows(model, context, past, hidden, keys, values, fresh, ids, u, settings, seen, banned, ended, stop_id,
-                    written, B * part // parts, B * (part + 1) // parts)
+def _write(forks, t0, t1, model, context, past, hidden, cells, keys, values, fresh, ids, u, settings, seen, banned,
+           ended, stop_id, written, rooms):
+    """Tokens t0..t1 - 1 of the loop; a part is a thread's where it forks, else one part follows the other.
+
+    model         Packed
+    context       how many earlier positions attention sees, -1: all; past of them are in keys and values
+    hidden        (2, layers, B, H): h before token t lies in t % 2
+    cells         (layers, B, H): c of lstm, moves on; of the other cells anything
+    keys, values  of each attention layer, packed as _pack_heads leaves them
+    fresh         (attention layers, 2, B, n, H): the keys and values of the new positions
+    written       (n, B): the ids drawn; up to the first row with a NOTHING
+    """
+    B, parts = u.shape[1], model.places.shape[1]
+    last = ids if t0 == 0 else written[t0 - 1]
+    for b in range(B):
+        _embed(model, last[b], rooms.x[b])
+    stages = model.num_layers + 2 * model.num_attention_layers + model.projected + 2
+    for t in range(t0, t1):
+        for stage in range(stages):
+            if forks and (B > 1 or stage + 1 < stages):  # one row is drawn sooner than a thread is there
+                for part in prange(parts):
+                    _stage(stage, part, t, model, context, past, hidden, cells, keys, values, fresh, u, settings,
+                           seen, banned, ended, stop_id, written, rooms)
+            else:
+                for part in range(parts):
+                    _stage(stage, part, t, model, context, past, hidden, cells, keys, values, fresh, u, settings,
+                           seen, banned, ended, stop_id, written, rooms)
+        for b in range(B):
+            if written[t, b] == NOTHING:
+                return
 
 
-def _over_rows(parts, rows, over_threads, B, *arrays):
-    """One part is done here: a fork costs more than a token where the machine is busy."""
-    if parts == 1:
-        rows(*arrays, 0, B)
+@jit
+def _pack_share(part, parts, room, first, end, keys, values):
+    """Positions first..end - 1 of a KeyValues' room (2, B, positions, H), packed, of the heads of a part.
+
+    keys    (B, A, panels, D, WIDTH), room for more positions; 0 beyond the last, so that nothing odd is multiplied
+    values  (B, A, panels, positions, WIDTH)
+    """
+    B, A, D = keys.shape[0], keys.shape[1], keys.shape[3]
+    head, last = share(part, parts, A, np.int64(1))
+    used = (end - first + WIDTH - 1) // WIDTH
+    for b in range(B):
+        for a in range(head, last):
+            k, v = room[0, b, first:end, a * D:(a + 1) * D], room[1, b, first:end, a * D:(a + 1) * D]
+            pack(k.T, keys[b, a, :used])
+            pack(v, values[b, a, :, :end - first])
+            for p in range(used, keys.shape[2]):
+                for d in range(D):
+                    fill(keys[b, a, p, d], keys.dtype.type(0))
+
+
+@jit(parallel=True)
+def _pack_heads(forks, parts, room, first, end, keys, values):
+    if forks:
+        for part in prange(parts):
+            _pack_share(part, parts, room, first, end, keys, values)
     else:
-        over_threads(parts, *arrays)
+        for part in range(parts):
+            _pack_share(part, parts, room, first, end, keys, values)
+
+
+class Pace:
+    """Whether a thread for each part is worth it: measured while it works, as results do not depend on it.
+
+    On an idle machine a fork costs microseconds; where others want the cores, it waits milliseconds for them.  So now
+    and then one token is written the other way, when what that may lose is little beside the time since it last did.
+    """
+
+    LONGEST = 16  # tokens until the clock is read again
+    PATIENCE = 50  # times what a trial loses
+
+    def __init__(self):
+        self.forks, self.seconds, self.tokens, self.again = False, [np.inf, np.inf], 1, 0.0
+
+    def run(self, n, write):
+        """Tokens 0..n - 1 by write(forks, t0, t1)."""
+        t0, now = 0, time.perf_counter()
+        while t0 < n:
+            tries = self.seconds[self.forks] < np.inf and now > self.again
+            forks, t1 = self.forks != tries, min(n, t0 + (1 if tries else self.tokens))
+            write(forks, t0, t1)
+            began, now = now, time.perf_counter()
+            self.seconds[forks] = (now - began) / (t1 - t0)
+            lost = self.seconds[not self.forks] - self.seconds[self.forks]
+            self.tokens = min(2 * self.tokens, self.LONGEST)
+            if tries:
+                self.again = now + self.PATIENCE * abs(lost)
+            if lost < 0:
+                self.forks, self.tokens = not self.forks, 1
+                self.again = max(self.again, now)
+            t0 = t1
 
 
 class WholeLoop:
     """loop(state, ids (B,), u (n, B), drawing) -> ids (n, B), for generate: n rounds at once.
 
-    The state is moved on as by n steps; drawing is brought up to date.  Weights are those of the moment it was made.
+    The state is moved on as by n steps; drawing is brought up to date.  Weights are those of the moment it was made,
+    and so is the number of threads for which they are packed.
     Raises ValueError as sample does where nothing can be drawn.
     """
 
     def __init__(self, model):
-        self.packed = pack_model(model)
+        self.packed, self.pace = pack_model(model, threads.count()), Pace()
 
     def __call__(self, state, ids, u, drawing):
         (n, B), model, dtype = u.shape, self.packed, self.packed.weights.dtype
-        L, A, D = model.num_attention_layers, model.num_heads, model.hidden_dim // model.num_heads
+        parts, L, A, H = model.places.shape[1], model.num_attention_layers, model.num_heads, model.hidden_dim
         past = len(state.attention[0]) if L else 0
         context = state.attention[0].context if L else None
-        key_panels, value_panels = panels_shape(D, past + n), panels_shape(past + n, D)
-        keys = scratch.take("whole loop keys", L * B * A * math.prod(key_panels), dtype)
-        values = scratch.take("whole loop values", L * B * A * math.prod(value_panels), dtype)
-        keys, values = keys.reshape(L, B, A, *key_panels), values.reshape(L, B, A, *value_panels)
-        parts = min(threads.count(), B) if compiling() else 1
+        keys = _room("keys", dtype, L, B, A, *panels_shape(H // A, past + n))
+        values = _room("values", dtype, L, B, A, *panels_shape(past + n, H // A))
         for kept, k, v in zip(state.attention, keys, values):
-            _over_rows(parts, _pack_rows, _pack_parts, B, kept.room, kept.first, kept.end, k, v)
-        hidden, fresh = np.stack(state.hidden), np.empty((L, n, B, 2, model.hidden_dim), dtype)
-        written = np.zeros((n, B), np.int64)
+            _pack_heads(self.pace.forks, parts, kept.room, kept.first, kept.end, k, v)
+        hidden, cells = np.stack([state.hidden[0]] * 2), state.hidden[-1].copy()
+        fresh, rooms = _room("fresh", dtype, L, 2, B, n, H), Rooms.taken(model, B, past + n)
+        written, ids = np.zeros((n, B), np.int64), np.ascontiguousarray(ids, np.int64)
+
+        def write(forks, t0, t1):
+            _write(forks, t0, t1, model, -1 if context is None else context, past, hidden, cells, keys, values, fresh,
+                   ids, u, drawing.settings, drawing.seen, drawing.banned, drawing.ended, drawing.stop_id, written,
+                   rooms)
+            if (written[t0:t1] == NOTHING).any():
+                check_drawn("sample", written[t0:t1][(written[t0:t1] == NOTHING).any(axis=1)][0])
+
         with np.errstate(over="ignore"):  # as in sample, where compilation is off
-            _over_rows(parts, _write_rows, _write_parts, B, model, -1 if context is None else context, past, hidden,
-                       keys, values, fresh, np.ascontiguousarray(ids, np.int64), u, drawing.settings, drawing.seen,
-                       drawing.banned, drawing.ended, drawing.stop_id, written)
-        if (written == NOTHING).any():
-            check_drawn("sample", written[(written == NOTHING).any(axis=1)][0])
-        state.hidden = list(hidden)
+            if parts > 1:
+                self.pace.run(n, write)
+            else:
+                write(False, 0, n)
+        state.hidden = [hidden[n % 2], cells][:len(state.hidden)]
         for kept, new in zip(state.attention, fresh):
-            kept.append(*new.transpose(2, 1, 0, 3))
+            kept.append(*new)
         return written
