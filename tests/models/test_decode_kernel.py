@@ -16,8 +16,7 @@ from tinyllm.models.decode_kernel import WholeLoop
 from tinyllm.models.packed_weights import share
 
 V = 11
-# not where NumPy multiplies (other shapes, other last bits), nor with bounds checks: one copy of a loop runs on vectors
-# then and another does not, and a division on vectors may have another last bit
+# not where NumPy multiplies (other shapes, other last bits), nor with bounds checks, where last bits were seen to differ
 EXACT = compiling() and not numba.config.BOUNDSCHECK
 
 
