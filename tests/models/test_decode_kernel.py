@@ -16,7 +16,7 @@ from tinyllm.models.decode_kernel import WholeLoop
 from tinyllm.models.packed_weights import share
 
 V = 11
-# not where NumPy multiplies (other shapes, other last bits), nor with bounds checks, where last bits were seen to differ
+# not where NumPy multiplies (other shapes, other last bits), nor with bounds checks, where other last bits were seen
 EXACT = compiling() and not numba.config.BOUNDSCHECK
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from tinyllm.decoding.sampling import Settings, checked_settings, sample
 
-LONGEST = 32  # tokens that a loop writes at once; it begins with 1, 2, 4, ... so that nobody waits
+LONGEST = 64  # tokens that a loop writes at once; it begins with 1, 2, 4, ... so that nobody waits
 
 
 class Drawing(NamedTuple):
