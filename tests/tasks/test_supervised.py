@@ -753,9 +753,9 @@ def test_finetune_evaluate_predict(trained, capsys):
 def test_how_translations_are_searched_for(trained, monkeypatch, capsys, verb, arguments, expected):
     searched, translate = [], Seq2Seq.translate
 
-    def recorded(self, *sources, beam, length_penalty):
+    def recorded(self, *sources, beam, length_penalty, **more):
         searched.append((beam, length_penalty))
-        return translate(self, *sources, beam=beam, length_penalty=length_penalty)
+        return translate(self, *sources, beam=beam, length_penalty=length_penalty, **more)
     monkeypatch.setattr(Seq2Seq, "translate", recorded)
     assert main([verb, "seq2seq", "seq2seq.tsv", *arguments]) == 0
     assert set(searched) == {expected}

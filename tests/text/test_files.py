@@ -12,7 +12,7 @@ from tinyllm.text import (
 CHAR = CharTokenizer.train("ab").data()
 WORD = WordTokenizer.train("so it goes").data()
 TOKEN = TokenVocabulary.train(["so it goes"]).data()
-TYPES = f"type must be one of {', '.join(TOKENIZERS)}, featured"
+TYPES = f"type must be one of {', '.join(TOKENIZERS)}, featured, sentences"
 BPE = BPETokenizer.train("abab", vocab_size=261).data()
 DELETED = object()
 

@@ -7,7 +7,7 @@ import numpy as np
 from numba import prange
 
 from tinyllm.kernels import scratch, threads
-from tinyllm.kernels.gemm import product
+from tinyllm.kernels.gemm import packed, product, product_packed
 from tinyllm.kernels.jit import jit
 from tinyllm.shapes import check_shapes
 
@@ -90,7 +90,7 @@ def products_after(di, dg, x, before, w_ih, wants_x, wants_w_ih, wants_w_hh):
 
         dx = di W_ih        dW_ih = di^T x        dW_hh = dg^T h        each one product over all B * T steps
 
-    di, dg   (B * T, gates * H): the gradients at W_ih x and at W_hh h
+    di, dg   (B * T, gates * H): the gradients at W_ih x and at W_hh h, dg as a list of blocks of columns
     before   (B, T, H), the state h that each step started from
     """
     N, dx, dw_ih, dw_hh = len(di), None, None, None
@@ -100,6 +100,10 @@ def products_after(di, dg, x, before, w_ih, wants_x, wants_w_ih, wants_w_hh):
     if wants_w_ih:
         dw_ih = product(di.T, x.reshape(N, -1), np.empty_like(w_ih))
     if wants_w_hh:
-        H = before.shape[2]
-        dw_hh = product(dg.T, before.reshape(N, H), np.empty((dg.shape[1], H), x.dtype))
+        H, row = before.shape[2], 0
+        panels = packed(before.reshape(N, H), "before")
+        dw_hh = np.empty((sum(block.shape[1] for block in dg), H), x.dtype)
+        for block in dg:
+            product_packed(block.T, panels, dw_hh[row:row + block.shape[1]])
+            row += block.shape[1]
     return dx, dw_ih, dw_hh

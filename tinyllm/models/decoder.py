@@ -119,7 +119,7 @@ class Decoder(NextToken):
         """ids (B, T) -> what the output layer reads (B, T, H); the state is moved on, with its history."""
         return self._attend(self._read(ids, state, rng)[0], state.attention, rng)
 
-    def forward(self, ids, state, rng=None):
+    def forward(self, ids, state=None, rng=None):
         """ids (B, T), integers in 0..V-1 -> logits (B, T, V)."""
         h = self.hidden(ids, state, rng)
         logits = linear(*self._output_layer(h))
@@ -132,7 +132,7 @@ class Decoder(NextToken):
         log_p = copy_mixture(logits.reshape(len(source), -1, logits.shape[-1]), weights, gate, source)
         return log_p.reshape(logits.shape)
 
-    def loss(self, ids, targets, state, rng=None, label_smoothing=0.0):
+    def loss(self, ids, targets, state=None, rng=None, label_smoothing=0.0):
         """Mean nats per target, a scalar: ids and targets (B, T); targets may be cross_entropy.IGNORE."""
         if not self.config["copies"]:
             return super().loss(ids, targets, state, rng, label_smoothing)

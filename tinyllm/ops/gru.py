@@ -157,7 +157,7 @@ def gru_rows_backward(dout, gates, g, before, panels, valid, reverse, dh, dg, d)
     before   (R, T, H), the state that each step started from
     panels   W_hh packed
     dg       (R, 3H), room for one step's dg: close together, as the rows of d are not
-    d        (R, T, 4H) = da_n, da_r, da_z, da_n * r
+    d        (R, T, 4H) = da_r, da_z, da_n, da_n * r
     """
     R, T, H = dout.shape
     for step in range(T - 1, -1, -1):
@@ -170,7 +170,7 @@ def gru_rows_backward(dout, gates, g, before, panels, valid, reverse, dh, dg, d)
                 continue
             i, d_b = gates[b, t], d[b, t]
             gru_gates_backward(dh[b], dout[b, t], i[:H], i[H:2 * H], i[2 * H:], g[b, t], before[b, t],
-                               d_b[:H], d_b[H:2 * H], d_b[2 * H:3 * H], d_b[3 * H:], dg[b])
+                               d_b[2 * H:3 * H], d_b[:H], d_b[H:2 * H], d_b[3 * H:], dg[b])
         multiply(dg, panels, dh, 1)
 
 
@@ -193,14 +193,12 @@ def gru_backward(dout, x, h0, w_ih, w_hh, h, gates, g, valid=None, reverse=False
     _gru_parts_backward(recurrence.parts(B), dout, gates, g, before, packed(w_hh, "gru w_hh"),
                         recurrence.NO_MASK if valid is None else valid, int(reverse), dh, dg, d)
     d = d.reshape(B * T, 4 * H)
-    di, dg = d[:, :3 * H], d[:, H:]  # di in the order n, r, z, so that both lie in d
     wants_x, wants_h0, wants_w_ih, wants_w_hh, wants_b_ih, wants_b_hh = wanted
     dx, dw_ih, dw_hh = recurrence.products_after(
-        di, dg, x, before, np.roll(w_ih, H, axis=0), wants_x, wants_w_ih, wants_w_hh)
-    dw_ih = np.roll(dw_ih, -H, axis=0) if wants_w_ih else None
+        d[:, :3 * H], [d[:, :2 * H], d[:, 3 * H:]], x, before, w_ih, wants_x, wants_w_ih, wants_w_hh)
     sums = column_sums(d) if wants_b_ih or wants_b_hh else None
-    db_ih = np.roll(sums[:3 * H], -H) if wants_b_ih else None
-    db_hh = sums[H:] if wants_b_hh else None
+    db_ih = sums[:3 * H].copy() if wants_b_ih else None
+    db_hh = np.append(sums[:2 * H], sums[3 * H:]) if wants_b_hh else None
     return dx, dh if wants_h0 else None, dw_ih, dw_hh, db_ih, db_hh
 
 

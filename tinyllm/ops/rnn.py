@@ -147,7 +147,7 @@ def rnn_backward(dout, x, h0, w_ih, w_hh, h, valid=None, reverse=False, wanted=(
     before = recurrence.states_before(h0, h, int(reverse), "rnn before")
     d = d.reshape(B * T, H)
     wants_x, wants_h0, wants_w_ih, wants_w_hh, wants_b_ih, wants_b_hh = wanted
-    dx, dw_ih, dw_hh = recurrence.products_after(d, d, x, before, w_ih, wants_x, wants_w_ih, wants_w_hh)
+    dx, dw_ih, dw_hh = recurrence.products_after(d, [d], x, before, w_ih, wants_x, wants_w_ih, wants_w_hh)
     db = column_sums(d) if wants_b_ih or wants_b_hh else None
     return dx, dh if wants_h0 else None, dw_ih, dw_hh, db, db
 
