@@ -4,9 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.oracle import DTYPES, FORMULA_TOLERANCE, assert_close
-from tinyllm import autograd
 from tinyllm.kernels import threads
-from tinyllm.kernels.sums import CHUNK, LARGE, add, column_sums
+from tinyllm.kernels.sums import CHUNK, column_sums
 
 
 def test_worked_example():
@@ -34,19 +33,3 @@ def test_the_same_bits_for_any_number_of_threads(rng):
     with threads.limited(1):
         one = column_sums(x)
     assert one.tobytes() == column_sums(x).tobytes()
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("shape", [(), (3,), (LARGE - 1,), (LARGE,), (5, LARGE // 4 + 3), (2, 3, LARGE // 4)])
-def test_add_is_numpys(rng, shape, dtype):
-    """Over threads or not; what it adds stays as it is."""
-    x, y = (rng.standard_normal(shape).astype(dtype) for _ in range(2))
-    for a, b in [(x, y), (x.T, y.T), (x, y[..., :1] if shape else y), (x[:1] if shape else x, y)]:
-        before, out = a.copy(), add(a, b)
-        assert out.dtype == dtype and out is not a and out is not b
-        np.testing.assert_array_equal(out, a + b)
-        np.testing.assert_array_equal(a, before)
-
-
-def test_the_engine_adds_gradients_with_it():
-    assert autograd.add is add

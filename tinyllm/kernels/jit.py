@@ -5,7 +5,8 @@
 
 Flags.  error_model="numpy" because a division that may raise keeps a loop from being vectorised.
 FASTMATH allows the compiler to fuse a product into a sum and to reorder sums (a vectorised sum needs it), but
-not to assume that there is no nan and no inf (nnan, ninf): masks are -inf.
+not to assume that there is no nan and no inf (nnan, ninf): masks are -inf.  ELEMENTWISE is for what sums over no loop:
+nothing is gained there by reordering, and each copy of an inlined function may be reordered otherwise.
 
 Cache.  Numba's own cache does not notice an edit in a kernel of another file, and every op calls the product
 of another file; nor does it notice another choice of vectors (tile.py) or NUMBA_BOUNDSCHECK.  So the cache
@@ -30,6 +31,7 @@ from numba.core.codegen import CPUCodeLibrary
 from numba.core.compiler_lock import global_compiler_lock
 
 FASTMATH = {"contract", "reassoc", "nsz", "arcp"}
+ELEMENTWISE = FASTMATH - {"reassoc"}
 PACKAGE = Path(__file__).resolve().parent.parent
 
 

@@ -17,14 +17,13 @@ All parts work on every token, in stages, between which they wait for each other
 So a thread reads at every token the same share of the weights, keys and values, which stays in its cache.  Residual and
 layer norm after an attention layer need whole rows; every part does them for itself at the beginning of the next stage.
 
-The weights are packed once (packed_weights.py). The keys k^T and values of a head are packed too, position s
-in column s and in row s, so that a new position is a column and a row more.
+The weights are packed once (packed_weights.py), keys and values as they come (decode_attention.py); whether threads are
+worth it is measured (pace.py).
 
 Shapes: B rows, n tokens, V, E, H as in LanguageModel, A heads of D = H / A columns, S positions before the
 first token; U units or columns of one part.
 """
 import math
-import time
 from typing import NamedTuple
 
 import numpy as np
@@ -32,16 +31,17 @@ from numba import prange
 
 from tinyllm.decoding.sampling import NOTHING, check_drawn, sample_row
 from tinyllm.kernels import scratch, threads
-from tinyllm.kernels.gemm import WIDTH, multiply, pack, panels_shape
+from tinyllm.kernels.gemm import WIDTH, multiply, panels_shape
 from tinyllm.kernels.jit import jit
 from tinyllm.kernels.recurrence import copy_row
+from tinyllm.models.decode_attention import heads, pack_heads
+from tinyllm.models.pace import Pace
 from tinyllm.models.packed_weights import GRU, LSTM, UNITS, linear_rows, pack_model, panels, share
 from tinyllm.ops.attention import PAD
 from tinyllm.ops.gru import gru_gates
 from tinyllm.ops.layer_norm import normalize_row
 from tinyllm.ops.lstm import lstm_gates
 from tinyllm.ops.rnn import rnn_cell
-from tinyllm.ops.softmax import exponentials, fill, multiply_by
 
 
 class Rooms(NamedTuple):
@@ -112,60 +112,6 @@ def _linear(part, model, i, x, y):
 
 
 @jit
-def _add_position(k, v, s, k_panels, v_panels):
-    """Put key and value (D,) of position s to the packed ones of their head."""
-    D, panel, column = k.shape[0], k_panels[s // WIDTH], s % WIDTH
-    for d in range(D):
-        panel[d, column] = k[d]
-    for p in range(v_panels.shape[0]):
-        row, n = v_panels[p, s], min(WIDTH, D - p * WIDTH)
-        for e in range(n):
-            row[e] = v[p * WIDTH + e]
-        for e in range(n, WIDTH):
-            row[e] = 0
-
-
-@jit
-def _attend(q, k_panels, v_panels, first, end, wide, out):
-    """out (1, D): what q (1, D) takes from the positions first..end - 1; ops.attention.attend for one query.
-
-    wide  (1, end + WIDTH + PAD), room for scores: from the panel in which `first` is
-    """
-    n, begin, dtype = end - first, first // WIDTH * WIDTH, wide.dtype.type
-    multiply(q, k_panels[first // WIDTH:(end + WIDTH - 1) // WIDTH, :], wide[:, :end - begin], 0)
-    scores = wide[0, first - begin:first - begin + (n + PAD - 1) // PAD * PAD]
-    fill(scores[n:], dtype(-np.inf))
-    _, Z = exponentials(scores, dtype(1 / np.sqrt(q.shape[1])))
-    multiply_by(scores, dtype(1) / Z)
-    multiply(wide[:, first - begin:end - begin], v_panels[:, first:end], out, 0)
-
-
-@jit
-def _heads(part, model, i, h, t, first, end, keys, values, fresh, rooms):
-    """The share of a part in attention: the columns of its heads of mixed (B, H), from h (B, H); W_qkv is piece i.
-
-    keys, values  (B, A, ...), packed; position end - 1 is that of h and comes in here
-    fresh         (2, B, n, H): at t as well
-    """
-    (B, H), D = h.shape, keys.shape[3]
-    begin, last = share(part, model.places.shape[1], H, D)
-    U = last - begin
-    if U == 0:
-        return
-    qkv = rooms.products[part, 0, :B * 3 * U].reshape((B, 3 * U))[:, :3 * U]
-    linear_rows(h, model.weights, model.places[i, part], model.places[i + 1, part], qkv)
-    for r in range(B):
-        k, v = qkv[r][U:2 * U], qkv[r][2 * U:]
-        copy_row(k, fresh[0, r, t, begin:last])
-        copy_row(v, fresh[1, r, t, begin:last])
-        for a in range(begin // D, last // D):
-            own = slice(a * D - begin, (a + 1) * D - begin)
-            _add_position(k[own], v[own], end - 1, keys[r, a], values[r, a])
-            _attend(qkv[r:r + 1, own], keys[r, a], values[r, a], first, end, rooms.wide[part],
-                    rooms.mixed[r:r + 1, a * D:(a + 1) * D])
-
-
-@jit
 def _after(part, model, i, layers, h, rooms):
     """The state (B, H) after so many attention layers, the pieces of the last being i..i + 5: LN(h + added).
 
@@ -225,8 +171,8 @@ def _stage(stage, part, t, model, context, past, hidden, cells, keys, values, fr
         a, i, end = stage // 2, i + stage // 2 * 6, past + t + 1
         if stage % 2 == 0:
             first = max(0, end - 1 - context) if context >= 0 else 0
-            _heads(part, model, i, _after(part, model, i - 6, a, h, rooms), t, first, end, keys[a], values[a],
-                   fresh[a], rooms)
+            heads(part, model, i, _after(part, model, i - 6, a, h, rooms), t, first, end, keys[a], values[a], fresh[a],
+                  rooms)
         else:
             _linear(part, model, i + 2, rooms.mixed, rooms.added)
         return
@@ -273,68 +219,6 @@ def _write(forks, t0, t1, model, context, past, hidden, cells, keys, values, fre
                 return
 
 
-@jit
-def _pack_share(part, parts, room, first, end, keys, values):
-    """Positions first..end - 1 of a KeyValues' room (2, B, positions, H), packed, of the heads of a part.
-
-    keys    (B, A, panels, D, WIDTH), room for more positions; 0 beyond the last, so that nothing odd is multiplied
-    values  (B, A, panels, positions, WIDTH)
-    """
-    B, A, D = keys.shape[0], keys.shape[1], keys.shape[3]
-    head, last = share(part, parts, A, np.int64(1))
-    used = (end - first + WIDTH - 1) // WIDTH
-    for b in range(B):
-        for a in range(head, last):
-            k, v = room[0, b, first:end, a * D:(a + 1) * D], room[1, b, first:end, a * D:(a + 1) * D]
-            pack(k.T, keys[b, a, :used])
-            pack(v, values[b, a, :, :end - first])
-            for p in range(used, keys.shape[2]):
-                for d in range(D):
-                    fill(keys[b, a, p, d], keys.dtype.type(0))
-
-
-@jit(parallel=True)
-def _pack_heads(forks, parts, room, first, end, keys, values):
-    if forks:
-        for part in prange(parts):
-            _pack_share(part, parts, room, first, end, keys, values)
-    else:
-        for part in range(parts):
-            _pack_share(part, parts, room, first, end, keys, values)
-
-
-class Pace:
-    """Whether a thread for each part is worth it: measured while it works, as results do not depend on it.
-
-    On an idle machine a fork costs microseconds; where others want the cores, it waits milliseconds for them.  So now
-    and then one token is written the other way, when what that may lose is little beside the time since it last did.
-    """
-
-    LONGEST = 16  # tokens until the clock is read again
-    PATIENCE = 50  # times what a trial loses
-
-    def __init__(self):
-        self.forks, self.seconds, self.tokens, self.again = False, [np.inf, np.inf], 1, 0.0
-
-    def run(self, n, write):
-        """Tokens 0..n - 1 by write(forks, t0, t1)."""
-        t0, now = 0, time.perf_counter()
-        while t0 < n:
-            tries = self.seconds[self.forks] < np.inf and now > self.again
-            forks, t1 = self.forks != tries, min(n, t0 + (1 if tries else self.tokens))
-            write(forks, t0, t1)
-            began, now = now, time.perf_counter()
-            self.seconds[forks] = (now - began) / (t1 - t0)
-            lost = self.seconds[not self.forks] - self.seconds[self.forks]
-            self.tokens = min(2 * self.tokens, self.LONGEST)
-            if tries:
-                self.again = now + self.PATIENCE * abs(lost)
-            if lost < 0:
-                self.forks, self.tokens = not self.forks, 1
-                self.again = max(self.again, now)
-            t0 = t1
-
-
 class WholeLoop:
     """loop(state, ids (B,), u (n, B), drawing) -> ids (n, B), for generate: n rounds at once.
 
@@ -354,7 +238,7 @@ class WholeLoop:
         keys = _room("keys", dtype, L, B, A, *panels_shape(H // A, past + n))
         values = _room("values", dtype, L, B, A, *panels_shape(past + n, H // A))
         for kept, k, v in zip(state.attention, keys, values):
-            _pack_heads(self.pace.forks, parts, kept.room, kept.first, kept.end, k, v)
+            pack_heads(self.pace.forks, parts, kept.room, kept.first, kept.end, k, v)
         hidden, cells = np.stack([state.hidden[0]] * 2), state.hidden[-1].copy()
         fresh, rooms = _room("fresh", dtype, L, 2, B, n, H), Rooms.taken(model, B, past + n)
         written, ids = np.zeros((n, B), np.int64), np.ascontiguousarray(ids, np.int64)

@@ -18,7 +18,6 @@ import numbers
 
 import numpy as np
 
-from tinyllm import autograd
 from tinyllm.autograd import Tensor
 
 
@@ -65,7 +64,7 @@ def add(a, b):
     def backward(dy):
         return unbroadcast(dy, a.shape), unbroadcast(dy, b.shape)
 
-    return Tensor.from_op(autograd.add(a.data, b.data), (a, b), backward)
+    return Tensor.from_op(a.data + b.data, (a, b), backward)
 
 
 def sub(a, b):

@@ -36,7 +36,7 @@ from tinyllm.autograd import Tensor, on_formulas, recorded
 from tinyllm.kernels import recurrence, scratch
 from tinyllm.kernels.elementary import sigmoid, tanh
 from tinyllm.kernels.gemm import multiply, packed, product
-from tinyllm.kernels.jit import jit
+from tinyllm.kernels.jit import ELEMENTWISE, jit
 from tinyllm.kernels.recurrence import add_row, copy_row, rows_of, time_of
 from tinyllm.kernels.sums import column_sums
 from tinyllm.ops.arrangement import stack, where
@@ -58,7 +58,7 @@ def gru_formula(x, h0, w_ih, w_hh, b_ih, b_hh, valid=None, reverse=False):
     return stack(states, axis=1)
 
 
-@jit
+@jit(fastmath=ELEMENTWISE)
 def gru_gates(i_r, i_z, i_n, s_r, s_z, s_n, b_r, b_z, b_in, b_hn, h, out, g):
     """One step of one row: h becomes h'.  i = W_ih x, s = W_hh h; r, z, n take i's places."""
     for j in range(h.shape[0]):

@@ -32,7 +32,7 @@ from tinyllm.autograd import Tensor, on_formulas, recorded
 from tinyllm.kernels import recurrence, scratch
 from tinyllm.kernels.elementary import sigmoid, tanh
 from tinyllm.kernels.gemm import multiply, packed, product
-from tinyllm.kernels.jit import jit
+from tinyllm.kernels.jit import ELEMENTWISE, jit
 from tinyllm.kernels.recurrence import add_row, copy_row, rows_of, time_of
 from tinyllm.kernels.sums import column_sums
 from tinyllm.ops.arrangement import stack, where
@@ -57,7 +57,7 @@ def lstm_formula(x, h0, c0, w_ih, w_hh, b_ih, b_hh, valid=None, reverse=False):
     return stack([stack(states, axis=1), stack(cells, axis=1)], axis=0)
 
 
-@jit
+@jit(fastmath=ELEMENTWISE)
 def lstm_gates(i, f, g, o, s_i, s_f, s_g, s_o, b_i, b_f, b_g, b_o, h, c, h_out, c_out):
     """One step of one row: h, c become h', c'.  s = W_hh h; i, f, g, o come as W_ih x and go as gates."""
     for j in range(h.shape[0]):

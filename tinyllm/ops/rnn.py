@@ -26,7 +26,7 @@ from tinyllm.autograd import Tensor, on_formulas
 from tinyllm.kernels import recurrence, scratch
 from tinyllm.kernels.elementary import tanh
 from tinyllm.kernels.gemm import multiply, packed, product
-from tinyllm.kernels.jit import jit
+from tinyllm.kernels.jit import ELEMENTWISE, jit
 from tinyllm.kernels.recurrence import add_row, copy_row, rows_of, time_of
 from tinyllm.kernels.sums import column_sums
 from tinyllm.ops.arrangement import stack, where
@@ -43,7 +43,7 @@ def rnn_formula(x, h0, w_ih, w_hh, b_ih, b_hh, valid=None, reverse=False):
     return stack(states, axis=1)
 
 
-@jit
+@jit(fastmath=ELEMENTWISE)
 def rnn_cell(a, s, biases, h, out):
     """One step of one row: h becomes h'.  a = W_ih x, s = W_hh h."""
     for j in range(h.shape[0]):

@@ -1,0 +1,36 @@
+"""How fast the whole loop (decode_kernel.py) writes with threads and without, and which is the quicker now."""
+import time
+
+import numpy as np
+
+
+class Pace:
+    """Whether a thread for each part is worth it: measured while it works, as results do not depend on it.
+
+    On an idle machine a fork costs microseconds; where others want the cores, it waits milliseconds for them.  So now
+    and then one token is written the other way, when what that may lose is little beside the time since it last did.
+    """
+
+    LONGEST = 16  # tokens until the clock is read again
+    PATIENCE = 50  # times what a trial loses
+
+    def __init__(self):
+        self.forks, self.seconds, self.tokens, self.again = False, [np.inf, np.inf], 1, 0.0
+
+    def run(self, n, write):
+        """Tokens 0..n - 1 by write(forks, t0, t1)."""
+        t0, now = 0, time.perf_counter()
+        while t0 < n:
+            tries = self.seconds[self.forks] < np.inf and now > self.again
+            forks, t1 = self.forks != tries, min(n, t0 + (1 if tries else self.tokens))
+            write(forks, t0, t1)
+            began, now = now, time.perf_counter()
+            self.seconds[forks] = (now - began) / (t1 - t0)
+            lost = self.seconds[not self.forks] - self.seconds[self.forks]
+            self.tokens = min(2 * self.tokens, self.LONGEST)
+            if tries:
+                self.again = now + self.PATIENCE * abs(lost)
+            if lost < 0:
+                self.forks, self.tokens = not self.forks, 1
+                self.again = max(self.again, now)
+            t0 = t1
