@@ -36,7 +36,7 @@ def _label(row):
 
 def plot_growth(rows, path, title):
     """Tokens per second along each axis, ours and PyTorch's, as a PNG file; returns the figure."""
-    figure = _figure(figsize=(9, 7))
+    figure = _figure(figsize=(9.5, 7))
     figure.suptitle(title)
     panels = list(figure.subplots(2, 2).flat)
     for panel, axis in zip(panels, dict.fromkeys(row["axis"] for row in rows)):
@@ -55,13 +55,15 @@ def plot_growth(rows, path, title):
         panel.set_xticks(values, [f"{value:,}" for value in values])
         panel.minorticks_off()
         panel.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
-        panel.yaxis.set_major_locator(_ones_twos_fives())
+        panel.yaxis.set_major_locator(_places([row[field] for row in own for field in ("ours", "best_other")]))
         panel.grid(alpha=0.3)
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=5, frameon=False)
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=5, frameon=False,
+                  handlelength=1.8, columnspacing=1.2)
     figure.savefig(path, format="png", dpi=120)
     return figure
 
 
-def _ones_twos_fives():
+def _places(values):
+    """Where the ticks of a logarithmic axis are: closer together where the values are."""
     from matplotlib.ticker import LogLocator
-    return LogLocator(subs=(1, 2, 5))
+    return LogLocator(subs=(1, 2, 5) if max(values) > 20 * min(values) else (1, 1.5, 2, 3, 5, 7))

@@ -18,7 +18,7 @@ import numpy as np
 from benchmarks.sizes import SIZES, TOKENS, TRAIN_STEPS, Numbers, batches, model_options, our_model, sentences
 
 CHECKED_STEPS = 3
-ROUND = 0.7  # seconds that a round of training takes where TRAIN_STEPS does not say how many steps
+ROUND = 0.7  # seconds of a round of training where TRAIN_STEPS does not say how many steps: the last checked one tells
 
 
 def ours_train(size, batch, weights):
@@ -105,16 +105,6 @@ def using(contender, threads):
     return limited(threads)
 
 
-def steps_in_a_round(step, given):
-    """How many steps make a round: of two more, the faster says how long one takes."""
-    seconds = []
-    for each in given[:2]:
-        began = time.perf_counter()
-        step(*each)
-        seconds.append(time.perf_counter() - began)
-    return max(1, round(ROUND / min(seconds)))
-
-
 def peak_bytes():
     """The most memory this process had at once."""
     status = Path("/proc/self/status")
@@ -135,8 +125,11 @@ def answer(contender, kind, size, batch, arrays):
     do = MAKERS[contender, kind](size, batch, arrays)
     if kind == "train":
         given = batches(size, rng)
-        result = [do(*each) for each in given[:CHECKED_STEPS]]
-        times = TRAIN_STEPS.get(size) or steps_in_a_round(do, given)
+        result = []
+        for each in given[:CHECKED_STEPS]:
+            began = time.perf_counter()
+            result.append(do(*each))
+        times = TRAIN_STEPS.get(size) or max(1, round(ROUND / (time.perf_counter() - began)))
         calls, tokens = itertools.cycle(given), batch * SIZES[size]["seq_len"]
     elif kind == "generate":
         result = np.asarray(do(0, temperature=0)).tolist()
