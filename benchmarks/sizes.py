@@ -65,6 +65,8 @@ def sentences(size, count, rng):
 class Numbers:
     """A tokenizer for texts that are ids, in figures: it takes no time beside the model."""
 
+    type = "word"
+
     def __init__(self, size):
         self.vocab_size = SIZES[size]["vocab_size"]
 

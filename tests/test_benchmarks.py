@@ -88,6 +88,15 @@ def test_lstm_losses_agree_before_they_are_timed(tmp_path):
     assert len(done["ours"].result) == 3 and done["ours"].tokens == done["torch-fused"].tokens
 
 
+def test_sentences_are_translated_together_as_one_by_one(monkeypatch, rng):
+    from benchmarks.sizes import sentences
+    from benchmarks.worker import ours_translate
+    monkeypatch.setitem(SIZES, "seq2seq", {**SIZES["seq2seq"], "vocab_size": 50, "embed_dim": 16, "hidden_dim": 16})
+    texts = sentences("seq2seq", 3, rng)
+    together, one_by_one = (ours_translate("seq2seq", 3, None, together)(texts) for together in (True, False))
+    assert together == one_by_one and all(set(text.split()) <= set(map(str, range(50))) for text in together)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a process does not inherit the peak")
 def test_peak_memory_is_the_process_own():
     np.ones(50_000_000)  # 400 MB, which a child's getrusage would show
