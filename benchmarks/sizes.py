@@ -9,7 +9,13 @@ SIZES = {
     "seq2seq": {"vocab_size": 8000, "embed_dim": 256, "hidden_dim": 512, "num_layers": 1, "num_attention_layers": 1,
                 "num_heads": 8, "cell": "gru", "batch": 64, "seq_len": 30},
 }
-TRAIN_STEPS = {"S": 8, "M": 3, "seq2seq": 2}  # steps in a round: about a second
+SIZES["S-lstm"] = {**SIZES["S"], "cell": "lstm"}
+GROWTH = {  # axis -> its name in SIZES, the values: S grows along one axis at a time
+    "T": ("seq_len", [64, 128, 256, 512, 1024]), "B": ("batch", [1, 2, 4, 8, 16, 32, 64, 128]),
+    "H": ("hidden_dim", [64, 128, 256, 512, 1024]), "V": ("vocab_size", [64, 1000, 8000, 32000])}
+SIZES |= {f"S-{axis}{value}": {**SIZES["S"], name: value} for axis, (name, values) in GROWTH.items()
+          for value in values}
+TRAIN_STEPS = {"S": 8, "S-lstm": 8, "M": 3, "seq2seq": 2}  # steps in a round: about a second; of others it is measured
 TOKENS = 256  # that a round of generation writes in each text
 SENTENCE = 8, 30  # tokens of the shortest and of the longest sentence to translate
 SPECIAL = BOS, EOS = 2, 3  # tinyllm.text has them too, but would load Numba where PyTorch's memory is measured
@@ -22,14 +28,14 @@ def model_options(size):
 
 def our_model(size, weights=None):
     """Our model of a size, with these weights (name -> array) or new ones."""
-    from tinyllm.models import LanguageModel
-    from tinyllm.tasks import seq2seq
-    from tinyllm.tasks.settings import FINETUNE
     options, rng = model_options(size), np.random.default_rng(0)
     if size == "seq2seq":
+        from tinyllm.tasks import seq2seq
+        from tinyllm.tasks.settings import FINETUNE
         settings = {**FINETUNE["seq2seq"], **options, "dropout": 0.0}
         model = seq2seq.make_model(seq2seq.model_config(settings, Numbers(size), {}), rng)
     else:
+        from tinyllm.models import LanguageModel
         model = LanguageModel(**options, rng=rng)
     if weights is not None:
         model.load_state_dict(weights)
@@ -58,6 +64,8 @@ def sentences(size, count, rng):
 
 class Numbers:
     """A tokenizer for texts that are ids, in figures: it takes no time beside the model."""
+
+    type = "word"
 
     def __init__(self, size):
         self.vocab_size = SIZES[size]["vocab_size"]

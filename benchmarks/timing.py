@@ -37,6 +37,7 @@ class Contender:
     def close(self):
         self.process.stdin.close()
         self.process.wait()
+        self.process.stdout.close()
 
 
 def agreement(contenders, tolerance=1e-4, tokens_equal=0.9):

@@ -11,13 +11,13 @@ class Attention(nn.Module):
 
 
 class TorchLanguageModel(nn.Module):
-    compiles = ("tail",)  # torch.compile does not take the GRU
+    compiles = ("tail",)  # torch.compile does not take the GRU or the LSTM
 
-    def __init__(self, vocab_size, embed_dim, hidden_dim, num_layers, num_heads, **_):
+    def __init__(self, vocab_size, embed_dim, hidden_dim, num_layers, num_heads, cell="gru", **_):
         super().__init__()
         self.num_heads = num_heads
         self.embedding = nn.Embedding(vocab_size, embed_dim)
-        self.rnn = nn.GRU(embed_dim, hidden_dim, num_layers, batch_first=True)
+        self.rnn = {"gru": nn.GRU, "lstm": nn.LSTM}[cell](embed_dim, hidden_dim, num_layers, batch_first=True)
         self.attention = nn.ModuleList([Attention(hidden_dim)])
         self.norm = nn.ModuleList([nn.LayerNorm(hidden_dim)])
         self.output = nn.Linear(hidden_dim, vocab_size)
@@ -34,7 +34,7 @@ class TorchLanguageModel(nn.Module):
         return self.output(self.norm[0](h + self.attention[0].out(mixed)))
 
     def tail(self, h, targets):
-        """Everything after the GRU."""
+        """Everything after the recurrent layers."""
         q, k, v = self.heads(h)
         logits = self.rest(h, F.scaled_dot_product_attention(q, k, v, is_causal=True))
         return F.cross_entropy(logits.reshape(-1, logits.shape[-1]), targets.reshape(-1))

@@ -1,21 +1,24 @@
 """One contender in a process of its own: python -m benchmarks.worker CONTENDER KIND SIZE BATCH WEIGHTS THREADS.
 
-It says "ready" with what it computed (to be compared before anything is timed), and then answers each line on
-stdin by the seconds that one round took.  KIND is train, generate or translate; CONTENDER is ours, or torch,
-torch-fused, torch-compiled, or one-by-one, which is ours, a sentence at a time; WEIGHTS is an .npz of the model's
-arrays that all contenders start from; THREADS is how many torch uses, as many as ours takes by itself.
+It says "ready" with what it computed (to be compared before anything is timed), and then answers each line on stdin by
+the seconds that one round took and the most memory that it had so far.  KIND is train, generate or translate;
+CONTENDER is ours, or torch, torch-fused, torch-compiled, or one-by-one, which is ours, a sentence at a time; WEIGHTS is
+an .npz of the model's arrays that all contenders start from; THREADS is how many it uses.
 """
+import contextlib
 import itertools
 import json
 import resource
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 
 from benchmarks.sizes import SIZES, TOKENS, TRAIN_STEPS, Numbers, batches, model_options, our_model, sentences
 
 CHECKED_STEPS = 3
+ROUND = 0.7  # seconds of a round of training where TRAIN_STEPS does not say how many steps: the last checked one tells
 
 
 def ours_train(size, batch, weights):
@@ -92,18 +95,42 @@ MAKERS = {
 }
 
 
+def using(contender, threads):
+    """A context in which the contender has so many threads."""
+    if contender.startswith("torch"):
+        import torch
+        torch.set_num_threads(threads)
+        return contextlib.nullcontext()
+    from tinyllm.kernels.threads import limited
+    return limited(threads)
+
+
+def peak_bytes():
+    """The most memory this process had at once."""
+    status = Path("/proc/self/status")
+    if status.exists():  # Linux, where getrusage also counts what the parent had when it started this process
+        return int(status.read_text().split("VmHWM:")[1].split()[0]) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # bytes on macOS
+
+
 def main(contender, kind, size, batch, weights, threads):
     with np.load(weights) as file:
         arrays = dict(file)
-    if contender.startswith("torch"):
-        import torch
-        torch.set_num_threads(int(threads))
-    batch, rng = int(batch), np.random.default_rng(1)
+    with using(contender, int(threads)):
+        answer(contender, kind, size, int(batch), arrays)
+
+
+def answer(contender, kind, size, batch, arrays):
+    rng = np.random.default_rng(1)
     do = MAKERS[contender, kind](size, batch, arrays)
     if kind == "train":
         given = batches(size, rng)
-        result = [do(*each) for each in given[:CHECKED_STEPS]]
-        calls, times, tokens = itertools.cycle(given), TRAIN_STEPS[size], batch * SIZES[size]["seq_len"]
+        result = []
+        for each in given[:CHECKED_STEPS]:
+            began = time.perf_counter()
+            result.append(do(*each))
+        times = TRAIN_STEPS.get(size) or max(1, round(ROUND / (time.perf_counter() - began)))
+        calls, tokens = itertools.cycle(given), batch * SIZES[size]["seq_len"]
     elif kind == "generate":
         result = np.asarray(do(0, temperature=0)).tolist()
         calls, times, tokens = zip(itertools.count(1)), 1, TOKENS * batch
@@ -117,8 +144,7 @@ def main(contender, kind, size, batch, weights, threads):
         for each in itertools.islice(calls, times):
             do(*each)
         seconds = time.perf_counter() - began
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-        print(json.dumps({"seconds": seconds, "peak_bytes": peak}), flush=True)
+        print(json.dumps({"seconds": seconds, "peak_bytes": peak_bytes()}), flush=True)
 
 
 if __name__ == "__main__":

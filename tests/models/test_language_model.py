@@ -92,12 +92,13 @@ def test_training_on_formulas_gives_the_same_losses(rng, cell):
     assert_close(losses["kernels"], losses["formulas"], 1e-12)
 
 
-def test_twenty_steps_equal_torch(rng):
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+def test_twenty_steps_equal_torch(rng, cell):
     """The same weights, the same batches, clipping and Adam: the same losses and the same weights at the end."""
     torch = torch_or_skip()
     from benchmarks.torch_model import TorchLanguageModel
-    ours = model(num_layers=2)
-    theirs = TorchLanguageModel(11, num_layers=2, **SIZES).double()
+    ours = model(num_layers=2, cell=cell)
+    theirs = TorchLanguageModel(11, num_layers=2, cell=cell, **SIZES).double()
     theirs.load_state_dict({name: torch.tensor(array) for name, array in ours.state_dict().items()})
     mine, other = optim.Adam(ours.parameters(), lr=1e-2), torch.optim.Adam(theirs.parameters(), lr=1e-2)
     for _ in range(20):
