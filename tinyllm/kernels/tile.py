@@ -130,6 +130,11 @@ def _make_tile(rows, vectors=VECTORS_PER_ROW):
                 b_now[v].align = bytes_each
                 prefetch(b_row, AHEAD * WIDTH // LANES + v, writes=0)
             a_offset = builder.mul(k, a_k)
+            if rows > 1:
+                # of the next rows of A one line at a time: 8 rows, and again 8 numbers further in each
+                row = builder.add(i64(rows), builder.and_(k, i64(7)))
+                place = builder.add(builder.mul(row, a_row), builder.mul(builder.and_(k, i64(-8)), a_k))
+                prefetch(builder.gep(a_rows[0], [place]), 0, writes=0)
             new = {}
             for m in range(rows):
                 number = builder.bitcast(builder.gep(a_rows[m], [a_offset]), scalar.as_pointer())
