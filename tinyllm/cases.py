@@ -65,6 +65,15 @@ def _recurrent(op, gates, option, T=4, biases=2, **options):
     return Case(op, option, build)
 
 
+def _of_table(op, gates, V=3):
+    """A recurrent op with B = 3, T = 4, E = 4, H = 5 on rows of a table, each read several times."""
+    def build(rng):
+        (_, *arrays) = _recurrent(op, gates, "").build(rng)[1]
+        return (lambda table, *tensors: getattr(ops, op)(ops.embedding(TOKEN_IDS, table), *tensors)), [
+            rng.standard_normal((V, 4)), *arrays], ()
+    return Case(op, "rows of a table", build)
+
+
 def _tagged(option, T, valid=None, scale=1.0):
     """crf_nll with B = 3 and C = 3."""
     def build(rng):
@@ -172,6 +181,7 @@ SECOND_SEEN = MASK | (np.arange(5) == 1)  # with SOURCES, too, every row sees so
 SOURCES = np.array([[True] * 5, [True, True, False, False, False]])
 TARGETS = np.array([2, 0, IGNORE, 4])
 IDS = np.array([[3, 0, 3], [3, 1, 0]])
+TOKEN_IDS = np.array([[2, 0, 2, 2], [1, 1, 0, 2], [0, 0, 0, 2]])
 BAGS = np.array([[[3, 0, 3], [-1, 1, 0]], [[-1, -1, -1], [2, -1, 3]]])
 FEATURES = np.array([[[3, 0], [3, -1], [1, 1], [-1, -1]]] * 3)
 TOKENS = np.array([[1, 1, 2, 0], [3, 5, 3, 3]])
@@ -201,6 +211,7 @@ CASES = [
       for option, options in [("", {}), ("one step", {"T": 1}), ("valid", {"valid": PADDED}),
                               ("reverse", {"reverse": True}), ("no biases", {"biases": 0}),
                               ("valid, reverse", {"valid": PADDED, "reverse": True})]],
+    *[_of_table(op, gates) for op, gates in [("rnn", 1), ("gru", 3), ("lstm", 4)]],
     _plain("softmax", "", (3, 5)), _plain("softmax", "mask", (2, 3, 5), mask=MASK),
     _plain("attention", "", (2, 3, 4), (2, 5, 4), (2, 5, 6)),
     _plain("attention", "two heads, causal, S > T", (2, 3, 4), (2, 5, 4), (2, 5, 6), num_heads=2, causal=True),

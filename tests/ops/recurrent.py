@@ -13,6 +13,8 @@ from tests.oracle import FORMULA_TOLERANCE, TORCH_TOLERANCE, assert_close, torch
 from tinyllm.autograd import Tensor, formulas, no_grad
 from tinyllm.gradcheck import gradcheck
 from tinyllm.kernels import threads
+from tinyllm.kernels.jit import compiling
+from tinyllm.ops.embedding import embedding, table_of
 
 
 class Cell(NamedTuple):
@@ -65,6 +67,31 @@ def check_kernel_equals_formula(cell, dtype, shape, mask, reverse, seed):
     kernel, kernel_grads = run(cell, arrays, dout, **options)
     formula, formula_grads = run(cell, arrays, dout, on=formulas, **options)
     assert kernel.dtype == dtype
+    assert_close(kernel, formula, FORMULA_TOLERANCE[dtype])
+    for ours, expected in zip(kernel_grads, formula_grads, strict=True):
+        assert_close(ours, expected, FORMULA_TOLERANCE[dtype])
+
+
+def check_rows_of_a_table(cell, rng, dtype, V, mask, reverse):
+    """x = embedding(ids, table): kernel equals formula where x is used once more, and has the bits of x given as such."""
+    arrays, ids = draw(cell, rng, B=3, T=5, dtype=dtype), rng.integers(0, V, (3, 5))
+    table, options = rng.standard_normal((V, 4)).astype(dtype), dict(valid=draw_mask(mask, rng, 3, 5), reverse=reverse)
+    dout = rng.standard_normal(run(cell, arrays)[0].shape).astype(dtype)
+
+    def of_table(on):
+        tensors = [Tensor(a, requires_grad=True) for a in (table, *arrays[1:])]
+        with on():
+            x = embedding(ids, tensors[0])
+            out = cell.op(x, *tensors[1:], **options)
+            (out * x[:, :, :1]).backward(dout)
+        return table_of(x)[1], out.data, [t.grad for t in tensors]
+
+    by_table, kernel, kernel_grads = of_table(contextlib.nullcontext)
+    _, formula, formula_grads = of_table(formulas)
+    assert (by_table is not None) == (2 * V <= ids.size)
+    alone, _ = run(cell, [table[ids], *arrays[1:]], **options)
+    if compiling():  # NumPy's product has other bits for other shapes
+        np.testing.assert_array_equal(kernel, alone)
     assert_close(kernel, formula, FORMULA_TOLERANCE[dtype])
     for ours, expected in zip(kernel_grads, formula_grads, strict=True):
         assert_close(ours, expected, FORMULA_TOLERANCE[dtype])

@@ -28,6 +28,13 @@ def test_kernel_equals_formula(dtype, shape, mask, reverse, seed):
 
 
 @pytest.mark.parametrize("options", recurrent.OPTIONS)
+@pytest.mark.parametrize("V", [1, 7, 8])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_rows_of_a_table(rng, dtype, V, options):
+    recurrent.check_rows_of_a_table(CELL, rng, dtype, V, **options)
+
+
+@pytest.mark.parametrize("options", recurrent.OPTIONS)
 def test_gradient(rng, options):
     recurrent.check_gradient(CELL, rng, **options)
 

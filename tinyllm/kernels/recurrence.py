@@ -1,4 +1,4 @@
-"""What the recurrent ops share: who takes which rows, which way time runs, the state before each step.
+"""What the recurrent ops share: who takes which rows, which way time runs, and the products outside of the time loop.
 
 A recurrent op forks once a sequence: every part of the batch walks the whole time loop by itself, with no
 barrier inside.  A row's numbers depend on no other row, so the parts change the speed and never a bit.
@@ -9,6 +9,7 @@ from numba import prange
 from tinyllm.kernels import scratch, threads
 from tinyllm.kernels.gemm import packed, product, product_packed
 from tinyllm.kernels.jit import jit
+from tinyllm.kernels.sums import sums_by_id
 from tinyllm.shapes import check_shapes
 
 UNIT = 4  # rows that stay together: fewer than a tile of 4 rows costs a thread as much as 4
@@ -61,13 +62,6 @@ def copy_row(source, target):
         target[j] = source[j]
 
 
-@jit
-def add_row(source, target):
-    """target (H,) += source (H,)."""
-    for j in range(target.shape[0]):
-        target[j] += source[j]
-
-
 @jit(parallel=True)
 def _states_before(h0, h, reverse, before):
     B, T = h.shape[0], h.shape[1]
@@ -85,14 +79,38 @@ def states_before(h0, h, reverse, name):
     return before
 
 
-def products_after(di, dg, x, before, w_ih, wants_x, wants_w_ih, wants_w_hh):
+@jit(parallel=True)
+def _take(table, ids, out):
+    for i in prange(ids.shape[0]):
+        copy_row(table[ids[i]], out[i])
+
+
+def product_before(x, ids, w_ih, out):
+    """out (B, T, gates * H) = W_ih x: for all steps in one product of x (B, T, E).
+
+    Where ids (B, T) are given, x is a table (V, E) and a step reads the row with its id: each row is multiplied once,
+    however many steps read it, and has the same bits.
+    """
+    out = out.reshape(-1, len(w_ih))
+    if ids is None:
+        product(x.reshape(len(out), -1), w_ih.T, out)
+    else:
+        table = scratch.take("table", len(x) * len(w_ih), x.dtype).reshape(len(x), len(w_ih))
+        _take(product(x, w_ih.T, table), ids.reshape(-1), out)
+
+
+def products_after(di, dg, x, ids, before, w_ih, wants_x, wants_w_ih, wants_w_hh):
     """The gradients that need no time loop -> dx, dw_ih, dw_hh; None where not wanted.
 
         dx = di W_ih        dW_ih = di^T x        dW_hh = dg^T h        each one product over all B * T steps
 
+    Where ids are given, x is a table as in product_before, and the di of the steps that read a row are added up first.
+
     di, dg   (B * T, gates * H): the gradients at W_ih x and at W_hh h, dg as a list of blocks of columns
     before   (B, T, H), the state h that each step started from
     """
+    if ids is not None and (wants_x or wants_w_ih):
+        di = sums_by_id(di, ids.reshape(-1, 1), len(x))
     N, dx, dw_ih, dw_hh = len(di), None, None, None
     if wants_x:
         dx = np.empty_like(x)
@@ -101,7 +119,7 @@ def products_after(di, dg, x, before, w_ih, wants_x, wants_w_ih, wants_w_hh):
         dw_ih = product(di.T, x.reshape(N, -1), np.empty_like(w_ih))
     if wants_w_hh:
         H, row = before.shape[2], 0
-        panels = packed(before.reshape(N, H), "before")
+        panels = packed(before.reshape(-1, H), "before")
         dw_hh = np.empty((sum(block.shape[1] for block in dg), H), x.dtype)
         for block in dg:
             product_packed(block.T, panels, dw_hh[row:row + block.shape[1]])

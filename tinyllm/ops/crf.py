@@ -49,7 +49,8 @@ from tinyllm.autograd import Tensor, on_formulas, recording
 from tinyllm.kernels import scratch
 from tinyllm.kernels.elementary import exp
 from tinyllm.kernels.jit import jit
-from tinyllm.kernels.recurrence import add_row, copy_row
+from tinyllm.kernels.recurrence import copy_row
+from tinyllm.kernels.sums import add_row
 from tinyllm.ops.arrangement import where
 from tinyllm.ops.softmax import exponentials, fill, largest, multiply_by
 from tinyllm.shapes import check_floats, check_shapes

@@ -8,19 +8,28 @@ Backward: row v of the table went into every position whose id is v, so it recei
 
     dw[v, e] = sum over n with id[n] = v of dy[n, e]              0 for an id that does not occur
 
-The sums run over n in order, each thread over its own columns: the same bits for any number of threads.
-
 Shapes: ids (...) integers in 0..V-1, w (V, E), y (..., E); N ids in all.
 """
 import numpy as np
-from numba import prange
 
 from tinyllm.autograd import Tensor, on_formulas
-from tinyllm.kernels.jit import jit
-from tinyllm.kernels.recurrence import add_row
+from tinyllm.kernels.sums import sums_by_id
 from tinyllm.shapes import check_shapes
 
-COLUMNS = 64  # columns that a task adds up: a few cache lines of every row
+
+class Rows(Tensor):
+    """What embedding gives: it remembers the table, weight (V, E), and the ids (...)."""
+
+    __slots__ = ("weight", "ids")
+
+
+def table_of(x):
+    """(weight, ids) of Rows with at least two positions for each row of the table, else (x, None).
+
+    What an op does to each position alone, it can then do once for each row of the table.
+    """
+    pays = isinstance(x, Rows) and 2 * len(x.weight) <= x.ids.size
+    return (x.weight, x.ids) if pays else (x, None)
 
 
 def embedding_formula(ids, weight):
@@ -33,24 +42,9 @@ def embedding_forward(ids, w):
     return np.take(w, ids, axis=0)
 
 
-@jit(parallel=True)
-def add_rows(dy, ids, dw):
-    """dw[id] += dy[n] for each id >= 0 in ids[n] (K,), blocks of columns over threads."""
-    E = dy.shape[1]
-    for block in prange((E + COLUMNS - 1) // COLUMNS):
-        first, last = block * COLUMNS, min(E, (block + 1) * COLUMNS)
-        for n in range(ids.shape[0]):
-            source = dy[n][first:last]
-            for k in range(ids.shape[1]):
-                if ids[n, k] >= 0:
-                    add_row(source, dw[ids[n, k]][first:last])
-
-
 def embedding_backward(dy, ids, V):
     """dy (N, E), ids (N,)  ->  dw (V, E)."""
-    dw = np.zeros((V, dy.shape[1]), dy.dtype)
-    add_rows(dy, ids.reshape(len(ids), 1), dw)
-    return dw
+    return sums_by_id(dy, ids.reshape(len(ids), 1), V)
 
 
 def embedding(ids, weight):
@@ -70,10 +64,13 @@ def embedding(ids, weight):
         raise ValueError(f"embedding: ids must be in 0..{V - 1}, got {wrong[0]}")
     if on_formulas():
         return embedding_formula(ids, weight)
-    flat = np.array(ids, np.int64, order="C").reshape(-1)  # a copy: ids may change before the backward
+    ids = np.array(ids, np.int64, order="C")  # a copy: ids may change before the backward
+    flat = ids.reshape(-1)
     y = embedding_forward(flat, weight.data)
 
     def backward(dy):
         return (embedding_backward(np.ascontiguousarray(dy).reshape(y.shape), flat, V),)
 
-    return Tensor.from_op(y.reshape(*ids.shape, E), (weight,), backward)
+    rows = Rows.from_op(y.reshape(*ids.shape, E), (weight,), backward)
+    rows.weight, rows.ids = weight, ids
+    return rows

@@ -20,9 +20,9 @@ from numba import prange
 
 from tinyllm.autograd import Tensor, on_formulas
 from tinyllm.kernels.jit import jit
-from tinyllm.kernels.recurrence import add_row
+from tinyllm.kernels.sums import add_row, sums_by_id
 from tinyllm.ops.arrangement import where
-from tinyllm.ops.embedding import add_rows, embedding_formula
+from tinyllm.ops.embedding import embedding_formula
 from tinyllm.shapes import check_floats, check_shapes
 
 PAD_FEATURE = -1  # an id that stands for nothing: bags of several sizes lie in one array
@@ -54,9 +54,7 @@ def embedding_bag_forward(ids, w):
 
 def embedding_bag_backward(dy, ids, F):
     """dy (N, E), ids (N, K)  ->  dw (F, E)."""
-    dw = np.zeros((F, dy.shape[1]), dy.dtype)
-    add_rows(dy, ids, dw)
-    return dw
+    return sums_by_id(dy, ids, F)
 
 
 def embedding_bag(ids, weight):

@@ -35,11 +35,12 @@ from numba import prange
 from tinyllm.autograd import Tensor, on_formulas, recorded
 from tinyllm.kernels import recurrence, scratch
 from tinyllm.kernels.elementary import sigmoid, tanh
-from tinyllm.kernels.gemm import multiply, packed, product
+from tinyllm.kernels.gemm import multiply, packed
 from tinyllm.kernels.jit import ELEMENTWISE, jit
-from tinyllm.kernels.recurrence import add_row, copy_row, rows_of, time_of
-from tinyllm.kernels.sums import column_sums
+from tinyllm.kernels.recurrence import copy_row, rows_of, time_of
+from tinyllm.kernels.sums import add_row, column_sums
 from tinyllm.ops.arrangement import stack, where
+from tinyllm.ops.embedding import table_of
 
 
 def gru_formula(x, h0, w_ih, w_hh, b_ih, b_hh, valid=None, reverse=False):
@@ -113,18 +114,18 @@ def gru_biases(b_ih, b_hh):
     return np.concatenate([b_ih[:2 * H] + b_hh[:2 * H], b_ih[2 * H:], b_hh[2 * H:]])
 
 
-def gru_forward(x, h0, w_ih, w_hh, b_ih, b_hh, valid=None, reverse=False, saves=True):
+def gru_forward(x, h0, w_ih, w_hh, b_ih, b_hh, valid=None, reverse=False, saves=True, ids=None):
     """Arrays -> h (B, T, H), and for the backward gates (B, T, 3H) = r, z, n and g (B, T, H).
 
     Without saves, gates and g are room from the pool.
     """
-    (B, T, E), H = x.shape, h0.shape[1]
+    (B, H), T = h0.shape, (x if ids is None else ids).shape[1]
     if saves:
         gates, g = np.empty((B, T, 3 * H), x.dtype), np.empty((B, T, H), x.dtype)
     else:
         gates = scratch.take("gru gates", B * T * 3 * H, x.dtype).reshape(B, T, 3 * H)
         g = scratch.take("gru g", B * H, x.dtype).reshape(B, 1, H)
-    product(x.reshape(B * T, E), w_ih.T, gates.reshape(B * T, 3 * H))
+    recurrence.product_before(x, ids, w_ih, gates)
     h = scratch.take("gru h", B * H, x.dtype).reshape(B, H)
     s = scratch.take("gru s", B * 3 * H, x.dtype).reshape(B, 3 * H)
     h[...] = h0
@@ -183,7 +184,7 @@ def _gru_parts_backward(parts, dout, gates, g, before, panels, valid, reverse, d
                           dh[b0:b1], dg[b0:b1], d[b0:b1])
 
 
-def gru_backward(dout, x, h0, w_ih, w_hh, h, gates, g, valid=None, reverse=False, wanted=(True,) * 6):
+def gru_backward(dout, x, h0, w_ih, w_hh, h, gates, g, valid=None, reverse=False, wanted=(True,) * 6, ids=None):
     """dout (B, T, H) and what the forward kept -> dx, dh0, dw_ih, dw_hh, db_ih, db_hh; None if not wanted."""
     B, T, H = h.shape
     d = scratch.take("gru d", B * T * 4 * H, x.dtype).reshape(B, T, 4 * H)
@@ -195,7 +196,7 @@ def gru_backward(dout, x, h0, w_ih, w_hh, h, gates, g, valid=None, reverse=False
     d = d.reshape(B * T, 4 * H)
     wants_x, wants_h0, wants_w_ih, wants_w_hh, wants_b_ih, wants_b_hh = wanted
     dx, dw_ih, dw_hh = recurrence.products_after(
-        d[:, :3 * H], [d[:, :2 * H], d[:, 3 * H:]], x, before, w_ih, wants_x, wants_w_ih, wants_w_hh)
+        d[:, :3 * H], [d[:, :2 * H], d[:, 3 * H:]], x, ids, before, w_ih, wants_x, wants_w_ih, wants_w_hh)
     sums = column_sums(d) if wants_b_ih or wants_b_hh else None
     db_ih = sums[:3 * H].copy() if wants_b_ih else None
     db_hh = np.append(sums[:2 * H], sums[3 * H:]) if wants_b_hh else None
@@ -224,12 +225,13 @@ def gru(x, h0, w_ih, w_hh, b_ih=None, b_hh=None, valid=None, reverse=False):
     b_ih, b_hh = (Tensor(np.zeros(3 * sizes["H"], x.dtype)) if b is None else b for b in given.values())
     if on_formulas():
         return gru_formula(x, h0, w_ih, w_hh, b_ih, b_hh, valid, reverse)
-    parents = x, h0, w_ih, w_hh, b_ih, b_hh
+    source, ids = table_of(x)
+    parents = source, h0, w_ih, w_hh, b_ih, b_hh
     arrays = [np.ascontiguousarray(p.data) for p in parents]
-    h, gates, g = gru_forward(*arrays, valid, reverse, saves=recorded(*parents))
+    h, gates, g = gru_forward(*arrays, valid, reverse, saves=recorded(*parents), ids=ids)
 
     def backward(dh):
         return gru_backward(np.ascontiguousarray(dh), *arrays[:4], h, gates, g, valid, reverse,
-                            wanted=[p.requires_grad for p in parents])
+                            wanted=[p.requires_grad for p in parents], ids=ids)
 
     return Tensor.from_op(h, parents, backward)

@@ -31,11 +31,12 @@ from numba import prange
 from tinyllm.autograd import Tensor, on_formulas, recorded
 from tinyllm.kernels import recurrence, scratch
 from tinyllm.kernels.elementary import sigmoid, tanh
-from tinyllm.kernels.gemm import multiply, packed, product
+from tinyllm.kernels.gemm import multiply, packed
 from tinyllm.kernels.jit import ELEMENTWISE, jit
-from tinyllm.kernels.recurrence import add_row, copy_row, rows_of, time_of
-from tinyllm.kernels.sums import column_sums
+from tinyllm.kernels.recurrence import copy_row, rows_of, time_of
+from tinyllm.kernels.sums import add_row, column_sums
 from tinyllm.ops.arrangement import stack, where
+from tinyllm.ops.embedding import table_of
 
 
 def lstm_formula(x, h0, c0, w_ih, w_hh, b_ih, b_hh, valid=None, reverse=False):
@@ -108,17 +109,17 @@ def _lstm_parts(parts, gates, biases, panels, h, c, s, valid, reverse, out):
                   out[0, b0:b1], out[1, b0:b1])
 
 
-def lstm_forward(x, h0, c0, w_ih, w_hh, b_ih, b_hh, valid=None, reverse=False, saves=True):
+def lstm_forward(x, h0, c0, w_ih, w_hh, b_ih, b_hh, valid=None, reverse=False, saves=True, ids=None):
     """Arrays -> out (2, B, T, H) = h, c, and for the backward gates (B, T, 4H) = i, f, g, o.
 
     Without saves, gates is room from the pool.
     """
-    (B, T, E), H = x.shape, h0.shape[1]
+    (B, H), T = h0.shape, (x if ids is None else ids).shape[1]
     if saves:
         gates = np.empty((B, T, 4 * H), x.dtype)
     else:
         gates = scratch.take("lstm gates", B * T * 4 * H, x.dtype).reshape(B, T, 4 * H)
-    product(x.reshape(B * T, E), w_ih.T, gates.reshape(B * T, 4 * H))
+    recurrence.product_before(x, ids, w_ih, gates)
     h = scratch.take("lstm h", B * H, x.dtype).reshape(B, H)
     c = scratch.take("lstm c", B * H, x.dtype).reshape(B, H)
     s = scratch.take("lstm s", B * 4 * H, x.dtype).reshape(B, 4 * H)
@@ -183,7 +184,7 @@ def _lstm_parts_backward(parts, dout, gates, c0, c, panels, valid, reverse, dh, 
                            valid[b0:b1], reverse, dh[b0:b1], dc[b0:b1], step_d[b0:b1], d[b0:b1])
 
 
-def lstm_backward(dout, x, h0, c0, w_ih, w_hh, out, gates, valid=None, reverse=False, wanted=(True,) * 7):
+def lstm_backward(dout, x, h0, c0, w_ih, w_hh, out, gates, valid=None, reverse=False, wanted=(True,) * 7, ids=None):
     """dout (2, B, T, H) and what the forward kept -> dx, dh0, dc0, dw_ih, dw_hh, db_ih, db_hh.
 
     None stands for a gradient that is not wanted.
@@ -197,7 +198,7 @@ def lstm_backward(dout, x, h0, c0, w_ih, w_hh, out, gates, valid=None, reverse=F
     before = recurrence.states_before(h0, out[0], int(reverse), "lstm before")
     d = d.reshape(B * T, 4 * H)
     wants_x, wants_h0, wants_c0, wants_w_ih, wants_w_hh, wants_b_ih, wants_b_hh = wanted
-    dx, dw_ih, dw_hh = recurrence.products_after(d, [d], x, before, w_ih, wants_x, wants_w_ih, wants_w_hh)
+    dx, dw_ih, dw_hh = recurrence.products_after(d, [d], x, ids, before, w_ih, wants_x, wants_w_ih, wants_w_hh)
     db = column_sums(d) if wants_b_ih or wants_b_hh else None
     return dx, dh if wants_h0 else None, dc if wants_c0 else None, dw_ih, dw_hh, db, db
 
@@ -224,12 +225,13 @@ def lstm(x, h0, c0, w_ih, w_hh, b_ih=None, b_hh=None, valid=None, reverse=False)
     b_ih, b_hh = (Tensor(np.zeros(4 * sizes["H"], x.dtype)) if b is None else b for b in given.values())
     if on_formulas():
         return lstm_formula(x, h0, c0, w_ih, w_hh, b_ih, b_hh, valid, reverse)
-    parents = x, h0, c0, w_ih, w_hh, b_ih, b_hh
+    source, ids = table_of(x)
+    parents = source, h0, c0, w_ih, w_hh, b_ih, b_hh
     arrays = [np.ascontiguousarray(p.data) for p in parents]
-    out, gates = lstm_forward(*arrays, valid, reverse, saves=recorded(*parents))
+    out, gates = lstm_forward(*arrays, valid, reverse, saves=recorded(*parents), ids=ids)
 
     def backward(dout):
         return lstm_backward(np.ascontiguousarray(dout), *arrays[:5], out, gates, valid, reverse,
-                             wanted=[p.requires_grad for p in parents])
+                             wanted=[p.requires_grad for p in parents], ids=ids)
 
     return Tensor.from_op(out, parents, backward)

@@ -25,11 +25,12 @@ from numba import prange
 from tinyllm.autograd import Tensor, on_formulas
 from tinyllm.kernels import recurrence, scratch
 from tinyllm.kernels.elementary import tanh
-from tinyllm.kernels.gemm import multiply, packed, product
+from tinyllm.kernels.gemm import multiply, packed
 from tinyllm.kernels.jit import ELEMENTWISE, jit
-from tinyllm.kernels.recurrence import add_row, copy_row, rows_of, time_of
-from tinyllm.kernels.sums import column_sums
+from tinyllm.kernels.recurrence import copy_row, rows_of, time_of
+from tinyllm.kernels.sums import add_row, column_sums
 from tinyllm.ops.arrangement import stack, where
+from tinyllm.ops.embedding import table_of
 
 
 def rnn_formula(x, h0, w_ih, w_hh, b_ih, b_hh, valid=None, reverse=False):
@@ -82,11 +83,11 @@ def _rnn_parts(parts, a, biases, panels, h, s, valid, reverse, out):
         rnn_rows(a[b0:b1], biases, panels, h[b0:b1], s[b0:b1], valid[b0:b1], reverse, out[b0:b1])
 
 
-def rnn_forward(x, h0, w_ih, w_hh, b_ih, b_hh, valid=None, reverse=False):
+def rnn_forward(x, h0, w_ih, w_hh, b_ih, b_hh, valid=None, reverse=False, ids=None):
     """Arrays -> h (B, T, H), which is all that the backward needs."""
-    (B, T, E), H = x.shape, h0.shape[1]
+    (B, H), T = h0.shape, (x if ids is None else ids).shape[1]
     a = scratch.take("rnn a", B * T * H, x.dtype).reshape(B, T, H)
-    product(x.reshape(B * T, E), w_ih.T, a.reshape(B * T, H))
+    recurrence.product_before(x, ids, w_ih, a)
     h = scratch.take("rnn h", B * H, x.dtype).reshape(B, H)
     s = scratch.take("rnn s", B * H, x.dtype).reshape(B, H)
     h[...] = h0
@@ -136,7 +137,7 @@ def _rnn_parts_backward(parts, dout, h, panels, valid, reverse, dh, step_d, d):
                           dh[b0:b1], step_d[b0:b1], d[b0:b1])
 
 
-def rnn_backward(dout, x, h0, w_ih, w_hh, h, valid=None, reverse=False, wanted=(True,) * 6):
+def rnn_backward(dout, x, h0, w_ih, w_hh, h, valid=None, reverse=False, wanted=(True,) * 6, ids=None):
     """dout (B, T, H) and what the forward gave -> dx, dh0, dw_ih, dw_hh, db_ih, db_hh; None if not wanted."""
     B, T, H = h.shape
     d = scratch.take("rnn a", B * T * H, x.dtype).reshape(B, T, H)
@@ -147,7 +148,7 @@ def rnn_backward(dout, x, h0, w_ih, w_hh, h, valid=None, reverse=False, wanted=(
     before = recurrence.states_before(h0, h, int(reverse), "rnn before")
     d = d.reshape(B * T, H)
     wants_x, wants_h0, wants_w_ih, wants_w_hh, wants_b_ih, wants_b_hh = wanted
-    dx, dw_ih, dw_hh = recurrence.products_after(d, [d], x, before, w_ih, wants_x, wants_w_ih, wants_w_hh)
+    dx, dw_ih, dw_hh = recurrence.products_after(d, [d], x, ids, before, w_ih, wants_x, wants_w_ih, wants_w_hh)
     db = column_sums(d) if wants_b_ih or wants_b_hh else None
     return dx, dh if wants_h0 else None, dw_ih, dw_hh, db, db
 
@@ -174,12 +175,13 @@ def rnn(x, h0, w_ih, w_hh, b_ih=None, b_hh=None, valid=None, reverse=False):
     b_ih, b_hh = (Tensor(np.zeros(sizes["H"], x.dtype)) if b is None else b for b in given.values())
     if on_formulas():
         return rnn_formula(x, h0, w_ih, w_hh, b_ih, b_hh, valid, reverse)
-    parents = x, h0, w_ih, w_hh, b_ih, b_hh
+    source, ids = table_of(x)
+    parents = source, h0, w_ih, w_hh, b_ih, b_hh
     arrays = [np.ascontiguousarray(p.data) for p in parents]
-    h = rnn_forward(*arrays, valid, reverse)
+    h = rnn_forward(*arrays, valid, reverse, ids)
 
     def backward(dh):
         return rnn_backward(np.ascontiguousarray(dh), *arrays[:4], h, valid, reverse,
-                            wanted=[p.requires_grad for p in parents])
+                            wanted=[p.requires_grad for p in parents], ids=ids)
 
     return Tensor.from_op(h, parents, backward)

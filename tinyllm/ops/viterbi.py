@@ -17,7 +17,8 @@ from numba import prange
 
 from tinyllm.kernels import scratch
 from tinyllm.kernels.jit import jit
-from tinyllm.kernels.recurrence import add_row, copy_row
+from tinyllm.kernels.recurrence import copy_row
+from tinyllm.kernels.sums import add_row
 from tinyllm.ops.crf import checked_lengths
 from tinyllm.ops.softmax import fill
 
