@@ -19,6 +19,9 @@ of rows, so a row computed alone has the bits that it has among others.
 Three vectors a row and as many rows as the registers hold, for then a number of A that was loaded is used three
 times.  The last columns of a matrix, up to one or two vectors of them, have narrower tiles of the most rows.
 
+B may be int8, a quarter of what is read from memory: its numbers become floats in the registers, and the sums of a column
+are multiplied by the column's scale at the end.
+
 TINYLLM_VECTORS=avx2 chooses by hand; wider vectors than the processor has still give right results.
 float64 runs on the same tile with vectors twice as long, which the compiler splits and partly keeps in memory.
 """
@@ -52,24 +55,27 @@ WIDTH = LANES * VECTORS_PER_ROW
 
 
 def _make_tile(rows, vectors=VECTORS_PER_ROW):
-    """tile(zero, a, a_row, a_k, b, K, d, d_row, c, c_row, n) for this many rows and vectors of a row.
+    """tile(zero, weight, a, a_row, a_k, b, K, scales, d, d_row, c, c_row, n) for this many rows and vectors of a row.
 
     zero         a float of the dtype, which chooses float32 or float64
+    weight       a number of the type that B has: that of zero, or int8
     a, b, c, d   addresses; a_row, a_k, c_row, d_row strides in bytes, as NumPy's; b is packed, WIDTH numbers a k
+    scales       where B is int8, the address of a float for each column, also for those that do not exist
     d            what is added: c itself, a row for all (d_row 0), or at address 0 nothing
     n            columns of C that exist, 1..vectors * LANES: the others are neither read nor written
     """
     @intrinsic
-    def tile(typingctx, zero, a, a_row, a_k, b, K, d, d_row, c, c_row, n):
-        integer = types.intp
-        signature = types.void(zero, *[integer] * 10)
+    def tile(typingctx, zero, weight, a, a_row, a_k, b, K, scales, d, d_row, c, c_row, n):
+        signature = types.void(zero, weight, *[types.intp] * 11)
 
         def codegen(context, builder, signature, args):
-            _, a, a_row, a_k, b, K, d, d_row, c, c_row, n = args
+            _, _, a, a_row, a_k, b, K, scales, d, d_row, c, c_row, n = args
             i64, i32, byte = ir.IntType(64), ir.IntType(32), ir.IntType(8)
             scalar = ir.FloatType() if signature.args[0] == types.float32 else ir.DoubleType()
-            bytes_each = 4 if signature.args[0] == types.float32 else 8
+            bytes_each, weight_bytes = (type_.bitwidth // 8 for type_ in signature.args[:2])
+            is_int8 = signature.args[1] == types.int8
             vector = ir.VectorType(scalar, LANES)
+            weights = ir.VectorType(ir.IntType(8), LANES) if is_int8 else vector
             mask = ir.VectorType(ir.IntType(1), LANES)
             suffix = f"v{LANES}f{8 * bytes_each}"
             pointers = vector.as_pointer()
@@ -114,11 +120,14 @@ def _make_tile(rows, vectors=VECTORS_PER_ROW):
             for mv in grid:
                 sums[mv] = builder.phi(vector)
                 sums[mv].add_incoming(ir.Constant(vector, [0.0] * LANES), before)
-            b_row = builder.gep(b, [builder.mul(k, i64(WIDTH * bytes_each))])
+            b_row = builder.gep(b, [builder.mul(k, i64(WIDTH * weight_bytes))])
             b_now = []
             for v in range(vectors):
-                b_now.append(builder.load(vector_at(b_row, v)))
-                b_now[v].align = bytes_each
+                place = builder.gep(b_row, [i64(v * LANES * weight_bytes)])
+                b_now.append(builder.load(builder.bitcast(place, weights.as_pointer())))
+                b_now[v].align = weight_bytes
+                if is_int8:
+                    b_now[v] = builder.sitofp(b_now[v], vector)
             a_offset = builder.mul(k, a_k)
             new = {}
             for m in range(rows):
@@ -132,6 +141,13 @@ def _make_tile(rows, vectors=VECTORS_PER_ROW):
                 sums[mv].add_incoming(new[mv], loop)
             builder.cbranch(builder.icmp_signed("<", next_k, K), loop, done)
             builder.position_at_end(done)
+            if is_int8:
+                scales = builder.inttoptr(scales, byte.as_pointer())
+                for v in range(vectors):
+                    scale = builder.load(vector_at(scales, v))
+                    scale.align = bytes_each
+                    for m in range(rows):
+                        new[m, v] = builder.fmul(new[m, v], scale)
 
             lanes = ir.Constant(ir.VectorType(i64, LANES), list(range(LANES)))
             with builder.if_else(builder.icmp_signed("==", n, i64(vectors * LANES))) as (whole, edge):
@@ -179,7 +195,7 @@ def transpose_block(typingctx, zero, source, source_row, target, target_row):
 
     def codegen(context, builder, signature, args):
         zero, source, source_row, target, target_row = args
-        byte, bytes_each = ir.IntType(8).as_pointer(), 4 if signature.args[0] == types.float32 else 8
+        byte, bytes_each = ir.IntType(8).as_pointer(), signature.args[0].bitwidth // 8
         pointers = ir.VectorType(zero.type, LANES).as_pointer()
 
         def row_at(address, stride, i):
