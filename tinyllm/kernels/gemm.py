@@ -220,10 +220,11 @@ def _multiply_panels(M, a, a_row, a_k, weight, b, b_panel, b_row, K, first, last
                     block, block_row = np.int64(strips.ctypes.data), item
                     block_k, block_strip = STRIP * item, STRIP * length * item
                 for p in range(p0, min(p0 + BLOCK_PANELS, last)):
-                    column, n = p * WIDTH * item, min(WIDTH, N - p * WIDTH)
+                    here, column = b + p * b_panel + k0 * b_row, p * WIDTH * item
+                    n = min(WIDTH, N - p * WIDTH)
                     for m in range(0, rows, STRIP):
                         _multiply_strip(zero, weight, min(STRIP, rows - m), block + m // STRIP * block_strip, block_row,
-                                        block_k, b + p * b_panel + k0 * b_row, length, scales + column,
+                                        block_k, here, length, scales + column,
                                         d + (m0 + m) * d_row + column if d else 0, d_row,
                                         c + (m0 + m) * c_row + column, c_row, n)
 

@@ -19,8 +19,8 @@ of rows, so a row computed alone has the bits that it has among others.
 Three vectors a row and as many rows as the registers hold, for then a number of A that was loaded is used three
 times.  The last columns of a matrix, up to one or two vectors of them, have narrower tiles of the most rows.
 
-B may be int8, a quarter of what is read from memory: its numbers become floats in the registers, and the sums of a column
-are multiplied by the column's scale at the end.
+B may be int8, a quarter of the bytes to read: its numbers become floats in registers, and at the end the sums of a
+column are multiplied by the column's scale.
 
 TINYLLM_VECTORS=avx2 chooses by hand; wider vectors than the processor has still give right results.
 float64 runs on the same tile with vectors twice as long, which the compiler splits and partly keeps in memory.

@@ -208,8 +208,8 @@ def _write(forks, t0, t1, model, context, past, hidden, cells, keys, values, fre
         for stage in range(stages):
             if forks and (B > 1 or stage + 1 < stages):  # one row is drawn sooner than a thread is there
                 for part in prange(parts):
-                    _stage(stage, np.int64(part), t, model, context, past, hidden, cells, keys, values, fresh, u, settings,
-                           seen, banned, ended, stop_id, written, rooms)
+                    _stage(stage, np.int64(part), t, model, context, past, hidden, cells, keys, values, fresh, u,
+                           settings, seen, banned, ended, stop_id, written, rooms)  # int64: one compilation for both
             else:
                 for part in range(parts):
                     _stage(stage, part, t, model, context, past, hidden, cells, keys, values, fresh, u, settings,

@@ -4,13 +4,13 @@
     q[n, k]  = round(w[n, k] / scale[n])       in -127..127
     w[n, k]  ~ scale[n] q[n, k]                off by at most scale[n] / 2
 
-    y[n] = sum_k w[n, k] x[k] ~ scale[n] sum_k q[n, k] x[k]
+    sum_k w[n, k] x[k] ~ scale[n] sum_k q[n, k] x[k]
 
-Rounded are the matrices that are read as a whole for every token: W_ih and W_hh of the recurrent layers, W_qkv and W_out
-of attention, the projection and the output layer.  Of the embedding one row is read, so it stays as it is, also where
-the output layer is the same table.  Biases, gains and all that is computed from them (states, keys, values) stay floats.
+Rounded are the matrices that are read as a whole for every token: W_ih and W_hh of the recurrent layers, W_qkv and
+W_out of attention, the projection and the output layer.  Of the embedding one row is read, so it stays as it is, also
+where the output layer is the same table.  Biases, gains and all that is computed (states, keys, values) stay floats.
 
-The scale is at least the smallest normal float, so that a row of zeros has one too.  A row with a nan or an infinity is nan.
+The scale is at least the smallest normal float, so that a row of zeros has one.  A row with nan or inf becomes nan.
 """
 import copy
 

@@ -13,8 +13,8 @@ A table says where the share of a part in a piece begins, so that one compiled k
     for each attention layer    W_qkv packed, b_qkv, W_out packed, b_out, gain, bias
     at the end                  W, b of the projection if there is one, then W, b of the output layer
 
-Matrices are packed as gemm.pack packs them, as floats or, rounded, as int8 (int8.py); all else stays floats, among it the
-scales of int8.  Each share begins on a cache line.  Embedding, gain and bias are read by all.
+Matrices are packed as gemm.pack packs them, as floats or, rounded, as int8 (int8.py); all else is floats, the scales of
+int8 too.  Each share begins on a cache line.  Embedding, gain and bias are read by all.
 """
 import math
 from typing import NamedTuple
