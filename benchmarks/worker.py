@@ -1,9 +1,9 @@
 """One contender in a process of its own: python -m benchmarks.worker CONTENDER KIND SIZE BATCH WEIGHTS THREADS.
 
 It says "ready" with what it computed (to be compared before anything is timed), and then answers each line on
-stdin by the seconds that one round took.  KIND is train, generate, generate-int8 or translate; CONTENDER is ours, or
-torch, torch-fused, torch-compiled, or one-by-one, which is ours, a sentence at a time; WEIGHTS is an .npz of the model's
-arrays that all contenders start from; THREADS is how many torch uses, as many as ours takes by itself.
+stdin by the seconds that one round took.  KIND is train, generate, generate-int8 or translate; CONTENDER is ours,
+or torch, torch-fused, torch-compiled, or one-by-one, which is ours, a sentence at a time; WEIGHTS is an .npz of the
+model's arrays that all contenders start from; THREADS is how many torch uses, as many as ours takes by itself.
 """
 import itertools
 import json

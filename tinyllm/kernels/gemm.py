@@ -10,6 +10,7 @@ consecutive axis of A (A = X^T, the weight gradients), A is packed as well, BLOC
 
     product(a, b, out, plus)                from Python: packs and multiplies, over threads
     packed(b, name)                         from Python: what a time loop does once for its weights
+    pack_into(panels, b)                    the same into room of one's own
     product_packed(a, panels, out, plus)    from Python: the product with what was packed, over threads
     pack(b, panels)                         the same inside a kernel, on one thread; no stride of b is negative
     multiply(a, panels, out, adds)          inside a kernel, on one thread: out (+)= a @ (what was packed)
@@ -19,7 +20,7 @@ consecutive axis of A (A = X^T, the weight gradients), A is packed as well, BLOC
 Threads take blocks of C and never parts of one sum, and each element of C is the same chain of sums whatever
 its block is: results are bit-identical for any number of threads, and for a row alone or among others.
 
-Compiled code cannot call NumPy's BLAS without SciPy; where compilation is off, all six are NumPy.
+Compiled code cannot call NumPy's BLAS without SciPy; where compilation is off, all seven are NumPy.
 """
 import numba
 import numpy as np
@@ -45,14 +46,19 @@ def panels_shape(K, N):
 
 def packed(b, name="panels"):
     """b (K, N), any strides, packed into room of this name from the pool: (panels, K, WIDTH)."""
-    b = _forward(b)
     P, K, _ = shape = panels_shape(*b.shape)
     panels = scratch.take(name, P * K * WIDTH, b.dtype).reshape(shape)
+    pack_into(panels, b)
+    return panels
+
+
+def pack_into(panels, b):
+    """b (K, N), any strides, packed into panels (panels, K, WIDTH), over threads."""
+    b = _forward(b)
     if compiling():
         _pack_tasks(*_address(b), b.shape[1], panels)
     else:
         pack(b, panels)
-    return panels
 
 
 def product(a, b, out, plus=None):

@@ -22,7 +22,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tinyllm.kernels import scratch
-from tinyllm.kernels.gemm import WIDTH, multiply_scaled, pack, panels_shape
+from tinyllm.kernels.gemm import WIDTH, multiply_scaled, pack_into, panels_shape
 from tinyllm.kernels.jit import jit
 from tinyllm.kernels.recurrence import copy_row
 from tinyllm.models.int8 import quantize
@@ -139,7 +139,7 @@ class _Flat:
         flat = room[-room.ctypes.data % scratch.ALIGNMENT // self.dtype.itemsize:][:self.end]
         for place, array in self.shares:
             if array.ndim == 2:
-                pack(array, panels(flat, place, *array.shape))
+                pack_into(panels(flat, place, *array.shape), array)
             else:
                 flat[place:place + array.size] = array
         return flat
