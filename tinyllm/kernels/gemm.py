@@ -37,6 +37,7 @@ BLOCK = 512  # rows of k at a time
 STRIP = ROWS[0]
 BLOCK_PANELS = 11  # panels at a time
 BLOCK_ROWS = 128  # rows of A at a time, a multiple of STRIP
+NONE = np.int64(0)  # a 0 that is written as a figure would be a type of its own, and compiled by itself
 
 
 def panels_shape(K, N):
@@ -249,7 +250,7 @@ def _multiply_tasks(a, a_row, a_k, M, panels, strips, d, d_row, c, c_row, N):
             s0, s1 = n_strips * i // by_rows, n_strips * (i + 1) // by_rows
             _multiply_panels(min(M, s1 * STRIP) - s0 * STRIP, a + s0 * STRIP * a_row, a_row, a_k,
                              panels.dtype.type(0), b, panels.strides[0], panels.strides[1], panels.shape[1],
-                             P * j // by_panels, P * (j + 1) // by_panels, 0, strips[part],
+                             P * j // by_panels, P * (j + 1) // by_panels, NONE, strips[part],
                              d + s0 * STRIP * d_row if d else 0, d_row, c + s0 * STRIP * c_row, c_row, N)
 
 
@@ -264,7 +265,11 @@ if compiling():
     @jit
     def multiply(a, panels, out, adds):
         """out (+)= a @ what was packed: a (M, K), panels (panels, K, WIDTH), out (M, N); on one thread."""
-        _multiply_here(a, panels, 0, out, adds)
+        c, c_row = np.int64(out.ctypes.data), out.strides[0]
+        _multiply_panels(a.shape[0], np.int64(a.ctypes.data), a.strides[0], a.strides[1], panels.dtype.type(0),
+                         np.int64(panels.ctypes.data), panels.strides[0], panels.strides[1], panels.shape[1],
+                         NONE, panels.shape[0], NONE, np.empty(0, a.dtype), c if adds else 0, c_row if adds else 0, c,
+                         c_row, out.shape[1])
 
     @jit
     def multiply_scaled(a, panels, scales, out, adds):
@@ -272,15 +277,11 @@ if compiling():
 
         scales (panels * WIDTH) of the dtype of a; where the panels are of that dtype too they are not read.
         """
-        _multiply_here(a, panels, np.int64(scales.ctypes.data), out, adds)
-
-    @jit
-    def _multiply_here(a, panels, scales, out, adds):
-        c, c_row = np.int64(out.ctypes.data), out.strides[0]
+        c, c_row = np.int64(out.ctypes.data), out.strides[0]  # as multiply: to share this would count references
         _multiply_panels(a.shape[0], np.int64(a.ctypes.data), a.strides[0], a.strides[1], panels.dtype.type(0),
-                         np.int64(panels.ctypes.data), panels.strides[0], panels.strides[1], panels.shape[1], 0,
-                         panels.shape[0], scales, np.empty(0, a.dtype), c if adds else 0, c_row if adds else 0, c,
-                         c_row, out.shape[1])
+                         np.int64(panels.ctypes.data), panels.strides[0], panels.strides[1], panels.shape[1],
+                         NONE, panels.shape[0], np.int64(scales.ctypes.data), np.empty(0, a.dtype), c if adds else 0,
+                         c_row if adds else 0, c, c_row, out.shape[1])
 else:
     def pack(b, panels):
         """b (K, N), any strides, into panels (panels, K, WIDTH)."""
