@@ -58,9 +58,9 @@ def operations(size, B, T):
     return 2 * B * T * (sum(K * N for K, N in weights(size)) + 2 * SIZES[size]["hidden_dim"] * sum(seen(size, T)))
 
 
-def weight_bytes(size):
-    """Of the weights in float32 that generation reads for every token; of the embedding it reads a row."""
-    return 4 * sum(K * N for K, N in weights(size))
+def weight_bytes(size, each=4):
+    """Of the weights, so many bytes each, that generation reads for every token; of the embedding it reads a row."""
+    return each * sum(K * N for K, N in weights(size))
 
 
 def share(kind, size, batch, tokens_per_second, limits):
@@ -68,6 +68,8 @@ def share(kind, size, batch, tokens_per_second, limits):
     if kind == "train":
         T = SIZES[size]["seq_len"]
         return 3 * operations(size, batch, T) / (batch * T) * tokens_per_second / limits["operations"]
+    if kind == "generate-int8":
+        return weight_bytes(size, 1) * tokens_per_second / batch / limits["read"][f"{size}-int8"]
     if kind == "generate":
         reads = weight_bytes(size) * tokens_per_second / batch / limits["read"][size]
         computes = operations(size, batch, TOKENS) / (batch * TOKENS) * tokens_per_second / limits["operations"]
@@ -76,7 +78,7 @@ def share(kind, size, batch, tokens_per_second, limits):
 
 
 def measured(threads):
-    """operations and bytes a second: {"operations": , "memory": , "read": {size: } for S and M}."""
+    """operations and bytes a second: {"operations": , "memory": , "read": {size: } for S, M and M-int8}."""
     ours, theirs = (json.loads(subprocess.run(
         [sys.executable, "-m", "benchmarks.limits", name, str(threads)], stdout=subprocess.PIPE, text=True,
         check=True).stdout) for name in ("ours", "torch"))
@@ -111,7 +113,8 @@ def main(name, threads):
             from tinyllm.kernels.gemm import product
             found = {"operations": 2 * SQUARE ** 3 / fastest(lambda: product(a, b, out)),
                      "memory": reading(MEMORY, threads),
-                     "read": {size: reading(weight_bytes(size), threads) for size in ("S", "M")}}
+                     "read": {"M-int8": reading(weight_bytes("M", 1), threads),
+                              **{size: reading(weight_bytes(size), threads) for size in ("S", "M")}}}
     print(json.dumps(found))
 
 

@@ -1,9 +1,9 @@
 """One contender in a process of its own: python -m benchmarks.worker CONTENDER KIND SIZE BATCH WEIGHTS THREADS.
 
 It says "ready" with what it computed (to be compared before anything is timed), and then answers each line on stdin by
-the seconds that one round took and the most memory that it had so far.  KIND is train, generate or translate;
-CONTENDER is ours, or torch, torch-fused, torch-compiled, or one-by-one, which is ours, a sentence at a time; WEIGHTS is
-an .npz of the model's arrays that all contenders start from; THREADS is how many it uses.
+the seconds that one round took and the most memory that it had so far.  KIND is train, generate, generate-int8
+or translate; CONTENDER is ours, or torch, torch-fused, torch-compiled, or one-by-one, which is ours, a sentence at a
+time; WEIGHTS is an .npz of the model's arrays that all contenders start from; THREADS is how many it uses.
 """
 import contextlib
 import itertools
@@ -36,10 +36,10 @@ def ours_train(size, batch, weights):
     return step
 
 
-def ours_generate(size, batch, weights):
+def ours_generate(size, batch, weights, int8=False):
     model = our_model(size, weights)
     return lambda seed, temperature=0.8: model.generate(
-        np.zeros((batch, 1), np.int64), max_tokens=TOKENS, temperature=temperature, top_k=40,
+        np.zeros((batch, 1), np.int64), max_tokens=TOKENS, temperature=temperature, top_k=40, int8=int8,
         rng=np.random.default_rng(seed))
 
 
@@ -88,6 +88,7 @@ def torch_generate(size, batch, weights):
 
 MAKERS = {
     ("ours", "train"): ours_train, ("ours", "generate"): ours_generate, ("ours", "translate"): ours_translate,
+    ("ours", "generate-int8"): lambda *a: ours_generate(*a, int8=True), ("torch", "generate-int8"): torch_generate,
     ("torch", "train"): torch_train, ("torch", "generate"): torch_generate,
     ("torch-fused", "train"): lambda *a: torch_train(*a, fused=True),
     ("torch-compiled", "train"): lambda *a: torch_train(*a, fused=True, compiled=True),
@@ -131,7 +132,7 @@ def answer(contender, kind, size, batch, arrays):
             result.append(do(*each))
         times = TRAIN_STEPS.get(size) or max(1, round(ROUND / (time.perf_counter() - began)))
         calls, tokens = itertools.cycle(given), batch * SIZES[size]["seq_len"]
-    elif kind == "generate":
+    elif kind.startswith("generate"):
         result = np.asarray(do(0, temperature=0)).tolist()
         calls, times, tokens = zip(itertools.count(1)), 1, TOKENS * batch
     else:

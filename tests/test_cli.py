@@ -11,6 +11,7 @@ import pytest
 import tinyllm
 from tests.process import ROOT, run_python
 from tinyllm.cli import main, parser
+from tinyllm.models.int8 import rounded
 
 TEXT = "she sells sea shells by the sea shore, and the shells she sells are sea shells for sure.\n" * 40
 SMALL = ["--hidden-dim", "16", "--embed-dim", "8", "--num-heads", "2", "--batch-size", "4", "--seq-len", "16"]
@@ -87,6 +88,24 @@ def test_generate_evaluate(trained, capsys):
     assert scores["chars"] == len(TEXT) and 0 < scores["nats_per_char"] < 5
     assert main(["evaluate", "run", "book.txt"]) == 0
     assert f"{scores['nats_per_char']:.4f}" in capsys.readouterr().out
+
+
+def test_int8(trained, capsys):
+    """What generate writes and what evaluate scores are those of the run with its weights rounded."""
+    capsys.readouterr()
+    model = tinyllm.load("run")
+    assert main(["generate", "run", "she ", "--max-tokens", "40", "--temperature", "0.5", "--int8"]) == 0
+    text = model.generate("she ", max_tokens=40, temperature=0.5, int8=True)
+    assert capsys.readouterr().out == f"she {text}\n"
+    assert main(["generate", "run", "she ", "--max-tokens", "40", "--temperature", "0.5", "--int8", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["texts"] == [text]
+    assert main(["evaluate", "run", "book.txt", "--int8", "--json"]) == 0
+    scores = json.loads(capsys.readouterr().out)
+    whole = model.score(TEXT)
+    assert scores == model.evaluate("book.txt", int8=True) and scores["nats_per_char"] != whole.nats_per_char
+    model.model = rounded(model.model)
+    assert scores == model.score(TEXT).as_dict()
+    assert scores["perplexity"] == pytest.approx(whole.perplexity, rel=0.02)
 
 
 @pytest.mark.parametrize("json", [[], ["--json"]])

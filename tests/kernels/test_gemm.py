@@ -74,6 +74,53 @@ def test_multiply_in_a_kernel_equals_product(dtype, M, K, N, adds, seed):
     np.testing.assert_array_equal(inside, outside)
 
 
+@jit
+def multiply_by_int8(a, b, panels, scales, out, adds):
+    gemm.pack(b, panels)
+    gemm.multiply_scaled(a, panels, scales, out, adds)
+
+
+def scaled_product(a, q, scales, out, adds):
+    """a @ (q * scales), added to out or not, by what a kernel does."""
+    panels = np.empty(gemm.panels_shape(*q.shape), np.int8)
+    padded = np.zeros(len(panels) * WIDTH, a.dtype)
+    padded[:len(scales)] = scales
+    multiply_by_int8(a, q, panels, padded, out, int(adds))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@given(M=st.integers(1, 20), K=SIZES, N=SIZES, layout=st.sampled_from(["C", "F", "columns of a wider matrix"]),
+       adds=st.booleans(), seed=st.integers(0, 99))
+def test_int8_equals_numpy(dtype, M, K, N, layout, adds, seed):
+    rng = np.random.default_rng(seed)
+    a, out, scales = (rng.standard_normal(shape).astype(dtype) for shape in ((M, K), (M, N), N))
+    q = rng.integers(-127, 128, (K, N)).astype(np.int8)
+    expected = a.astype(np.float64) @ (q * scales.astype(np.float64)) + (out.copy() if adds else 0)
+    scaled_product(a, LAYOUTS[layout](q), scales, out, adds)
+    assert_close(out, expected, TOLERANCE[dtype])
+
+
+@pytest.mark.skipif(not compiling(), reason="NumPy's products of other shapes have other last bits")
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_int8_of_a_row_alone_or_among_others(dtype):
+    """To the last bit, so that parts and batches change nothing."""
+    rng, K, N = np.random.default_rng(0), gemm.BLOCK + 9, WIDTH + 5
+    a, scales = rng.standard_normal((23, K)).astype(dtype), rng.standard_normal(N).astype(dtype)
+    q, out = rng.integers(-127, 128, (K, N)).astype(np.int8), np.empty((23, N), dtype)
+    scaled_product(a, q, scales, out, False)
+    for rows in (slice(0, 1), slice(22, 23), slice(7, 10), slice(3, 17)):
+        alone = np.empty_like(out[rows])
+        scaled_product(a[rows], q, scales, alone, False)
+        assert alone.tobytes() == out[rows].tobytes()
+
+
+def test_scales_are_not_those_of_floats():
+    a, b, out = matrices(3, 5, WIDTH + 1, np.float32)
+    panels = np.empty(gemm.panels_shape(*b.shape), np.float32)
+    multiply_by_int8(a, b, panels, np.full(2 * WIDTH, np.nan, np.float32), out, 0)
+    assert_close(out, a @ b, TOLERANCE[np.float32])
+
+
 def test_what_is_packed():
     """Panels of WIDTH columns, K rows each, zero beyond N."""
     b = np.arange(3.0 * (WIDTH + 2)).reshape(3, WIDTH + 2)

@@ -13,41 +13,44 @@ narrower_tile, narrowest_tile = tile.narrower_tile, tile.narrowest_tile
 
 
 @jit
-def run(rows, vectors, a, b, d, c, n):
+def run(rows, vectors, a, b, scales, d, c, n):
     """One tile of this many rows and vectors; b (K, WIDTH) as it is packed; an empty d is not added."""
-    zero, K = a.dtype.type(0), a.shape[1]
-    where = (a.ctypes.data, a.strides[0], a.strides[1], b.ctypes.data, K, d.ctypes.data if d.size else 0, d.strides[0],
-             c.ctypes.data, c.strides[0], n)
+    zero, weight, K = a.dtype.type(0), b.dtype.type(0), a.shape[1]
+    where = (a.ctypes.data, a.strides[0], a.strides[1], b.ctypes.data, K, scales.ctypes.data,
+             d.ctypes.data if d.size else 0, d.strides[0], c.ctypes.data, c.strides[0], n)
     if vectors == 1:
-        narrowest_tile(zero, *where)
+        narrowest_tile(zero, weight, *where)
     elif vectors == 2:
-        narrower_tile(zero, *where)
+        narrower_tile(zero, weight, *where)
     elif rows == 8:
-        tile8(zero, *where)
+        tile8(zero, weight, *where)
     elif rows == 4:
-        tile4(zero, *where)
+        tile4(zero, weight, *where)
     elif rows == 2:
-        tile2(zero, *where)
+        tile2(zero, weight, *where)
     else:
-        tile1(zero, *where)
+        tile1(zero, weight, *where)
 
 
 @pytest.mark.skipif(not compiling(), reason="the tile is made of instructions")
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("plus", ["nothing", "itself", "a row"])
+@pytest.mark.parametrize("of_int8", [False, True])
 @pytest.mark.parametrize("rows, vectors", [(rows, 3) for rows in tile.ROWS] + [(MOST, 2), (MOST, 1)])
-def test_one_tile(rng, rows, vectors, plus, dtype):
+def test_one_tile(rng, rows, vectors, of_int8, plus, dtype):
     """For every number of columns: nothing beside them is touched; small integers, so that sums are exact."""
     K = 5
     a = rng.integers(-4, 5, (rows, K)).astype(dtype)
-    b = rng.integers(-4, 5, (K, tile.WIDTH)).astype(dtype)
+    b = rng.integers(-127, 128, (K, tile.WIDTH)).astype(np.int8 if of_int8 else dtype)
+    scales = 2.0 ** rng.integers(-9, 10, tile.WIDTH).astype(dtype)
+    real = b * scales if of_int8 else b
     row = rng.integers(-4, 5, tile.WIDTH).astype(dtype)
     for n in range(1, vectors * tile.LANES + 1):
         c = np.full((rows + 1, tile.WIDTH + 1), 7, dtype)
         d = {"nothing": c[:0], "itself": c, "a row": np.broadcast_to(row[:n], (rows, n))}[plus]
-        run(rows, vectors, a, b, d, c, n)
+        run(rows, vectors, a, b, scales, d, c, n)
         expected = np.full_like(c, 7)
-        expected[:rows, :n] = a @ b[:, :n] + {"nothing": 0, "itself": 7, "a row": row[:n]}[plus]
+        expected[:rows, :n] = a @ real[:, :n] + {"nothing": 0, "itself": 7, "a row": row[:n]}[plus]
         np.testing.assert_array_equal(c, expected)
 
 

@@ -183,8 +183,9 @@ def test_a_state_read_before_is_not_written():
 
 def test_pieces_begin_on_cache_lines():
     packed = WholeLoop(model(num_layers=2, tie_weights=True)).packed
-    assert packed.weights.ctypes.data % scratch.ALIGNMENT == 0
-    assert not (packed.places * packed.weights.itemsize % scratch.ALIGNMENT).any()
+    for array in (packed.matrices, packed.vectors):
+        assert array.ctypes.data % scratch.ALIGNMENT == 0
+    assert not (packed.places * packed.vectors.itemsize % scratch.ALIGNMENT).any()
 
 
 def test_formulas_have_the_plain_loop(monkeypatch):

@@ -73,7 +73,7 @@ def check_kernel_equals_formula(cell, dtype, shape, mask, reverse, seed):
 
 
 def check_rows_of_a_table(cell, rng, dtype, V, mask, reverse):
-    """x = embedding(ids, table): kernel equals formula where x is used once more, and has the bits of x given as such."""
+    """x = embedding(ids, table): kernel equals formula where x is used once more, and has the bits of x alone."""
     arrays, ids = draw(cell, rng, B=3, T=5, dtype=dtype), rng.integers(0, V, (3, 5))
     table, options = rng.standard_normal((V, 4)).astype(dtype), dict(valid=draw_mask(mask, rng, 3, 5), reverse=reverse)
     dout = rng.standard_normal(run(cell, arrays)[0].shape).astype(dtype)

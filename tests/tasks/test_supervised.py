@@ -814,6 +814,7 @@ def test_options_of_another_task_are_wrong_usage(trained, capsys):
             (["predict", "seq2seq", "in.txt", "--length-penalty", "-1"], "--length-penalty: must be a number at least"),
             (["evaluate", "classify", "classify.tsv", "--length-penalty", "1"], "leave out --length-penalty"),
             (["evaluate", "tag", "tag.tsv", "--beam", "2"], "tag is a run of tag: leave out --beam"),
+            (["evaluate", "seq2seq", "seq2seq.tsv", "--int8"], "seq2seq is a run of seq2seq: leave out --int8"),
             (["predict", "seq2seq", "in.txt", "--pretokenized"], "is a run of seq2seq: leave out --pretokenized"),
             (["evaluate", "tag", "tag.tsv", "--fields", "a,b", "--beam", "5"], "leave out --beam, --fields"),
             (["finetune", "tag", "--train", "tag.tsv", "--out", "x", "--select", "f1"],

@@ -4,12 +4,13 @@ import sys
 from tinyllm.cli.arguments import add_data, add_json, add_search, check_data, options_of, print_json
 from tinyllm.tasks.settings import READING, SEARCH
 
-OPTIONS = {**READING, "seq2seq": READING["seq2seq"] + SEARCH}
+OPTIONS = {**READING, "lm": READING["lm"] + ("int8",), "seq2seq": READING["seq2seq"] + SEARCH}
 
 
 def add_arguments(parser):
     parser.add_argument("run_folder", metavar="RUN", help="the run folder")
     parser.add_argument("files", nargs="+", metavar="FILE", help="what to score on")
+    parser.add_argument("--int8", action="store_true", help="lm: as it writes with generate --int8")
     add_search(parser)
     add_data(parser)
     add_json(parser)

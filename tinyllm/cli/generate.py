@@ -19,7 +19,7 @@ def run(args):
         raise ValueError(
             f"{args.run_folder}: is a run of {model.task}, which answers (tinyllm predict), not one to write")
     choice = {name: getattr(args, name) for name in (
-        "max_tokens", "temperature", "top_k", "top_p", "repetition_penalty")}
+        "max_tokens", "temperature", "top_k", "top_p", "repetition_penalty", "int8")}
     if args.json:
         texts = model.generate(args.prompt, num_samples=args.num_samples, seed=args.seed, **choice)
         texts = [texts] if isinstance(texts, str) else texts

@@ -10,15 +10,17 @@ consecutive axis of A (A = X^T, the weight gradients), A is packed as well, BLOC
 
     product(a, b, out, plus)                from Python: packs and multiplies, over threads
     packed(b, name)                         from Python: what a time loop does once for its weights
+    pack_into(panels, b)                    the same into room of one's own
     product_packed(a, panels, out, plus)    from Python: the product with what was packed, over threads
     pack(b, panels)                         the same inside a kernel, on one thread; no stride of b is negative
     multiply(a, panels, out, adds)          inside a kernel, on one thread: out (+)= a @ (what was packed)
                                             (panels[:, :k] multiplies by the first k rows of B only)
+    multiply_scaled(a, panels, scales, out, adds)   the same with int8 that was packed, column n times scales[n]
 
 Threads take blocks of C and never parts of one sum, and each element of C is the same chain of sums whatever
 its block is: results are bit-identical for any number of threads, and for a row alone or among others.
 
-Compiled code cannot call NumPy's BLAS without SciPy; where compilation is off, all five are NumPy.
+Compiled code cannot call NumPy's BLAS without SciPy; where compilation is off, all seven are NumPy.
 """
 import numba
 import numpy as np
@@ -35,6 +37,7 @@ BLOCK = 512  # rows of k at a time
 STRIP = ROWS[0]
 BLOCK_PANELS = 11  # panels at a time
 BLOCK_ROWS = 128  # rows of A at a time, a multiple of STRIP
+NONE = np.int64(0)  # a 0 that is written as a figure would be a type of its own, and compiled by itself
 
 
 def panels_shape(K, N):
@@ -44,14 +47,19 @@ def panels_shape(K, N):
 
 def packed(b, name="panels"):
     """b (K, N), any strides, packed into room of this name from the pool: (panels, K, WIDTH)."""
-    b = _forward(b)
     P, K, _ = shape = panels_shape(*b.shape)
     panels = scratch.take(name, P * K * WIDTH, b.dtype).reshape(shape)
+    pack_into(panels, b)
+    return panels
+
+
+def pack_into(panels, b):
+    """b (K, N), any strides, packed into panels (panels, K, WIDTH), over threads."""
+    b = _forward(b)
     if compiling():
         _pack_tasks(*_address(b), b.shape[1], panels)
     else:
         pack(b, panels)
-    return panels
 
 
 def product(a, b, out, plus=None):
@@ -154,26 +162,26 @@ def _pack_tasks(b, b_k, b_n, N, panels):
 
 
 @jit
-def _multiply_strip(zero, rows, a, a_row, a_k, b, K, d, d_row, c, c_row, n):
+def _multiply_strip(zero, weight, rows, a, a_row, a_k, b, K, scales, d, d_row, c, c_row, n):
     """Up to STRIP rows of C against one block of a panel: in one tile, narrower for few columns, or in the tiles that
     their number is the sum of."""
     if rows == STRIP and n <= LANES:
-        narrowest_tile(zero, a, a_row, a_k, b, K, d, d_row, c, c_row, n)
+        narrowest_tile(zero, weight, a, a_row, a_k, b, K, scales, d, d_row, c, c_row, n)
         return
     if rows == STRIP and n <= 2 * LANES:
-        narrower_tile(zero, a, a_row, a_k, b, K, d, d_row, c, c_row, n)
+        narrower_tile(zero, weight, a, a_row, a_k, b, K, scales, d, d_row, c, c_row, n)
         return
     if rows == 8:
-        tile8(zero, a, a_row, a_k, b, K, d, d_row, c, c_row, n)
+        tile8(zero, weight, a, a_row, a_k, b, K, scales, d, d_row, c, c_row, n)
         return
     if rows & 4:
-        tile4(zero, a, a_row, a_k, b, K, d, d_row, c, c_row, n)
+        tile4(zero, weight, a, a_row, a_k, b, K, scales, d, d_row, c, c_row, n)
         a, c, d = a + 4 * a_row, c + 4 * c_row, d + 4 * d_row
     if rows & 2:
-        tile2(zero, a, a_row, a_k, b, K, d, d_row, c, c_row, n)
+        tile2(zero, weight, a, a_row, a_k, b, K, scales, d, d_row, c, c_row, n)
         a, c, d = a + 2 * a_row, c + 2 * c_row, d + 2 * d_row
     if rows & 1:
-        tile1(zero, a, a_row, a_k, b, K, d, d_row, c, c_row, n)
+        tile1(zero, weight, a, a_row, a_k, b, K, scales, d, d_row, c, c_row, n)
 
 
 @jit
@@ -197,14 +205,15 @@ def _pack_strips(a, a_row, a_k, M, K, strips):
 
 
 @jit
-def _multiply_panels(M, a, a_row, a_k, panels, first, last, strips, d, d_row, c, c_row, N):
-    """Rows 0..M of C = A @ panels[first:last] (+ D), on one thread; addresses and strides in bytes.
+def _multiply_panels(M, a, a_row, a_k, weight, b, b_panel, b_row, K, first, last, scales, strips, d, d_row, c, c_row,
+                     N):
+    """Rows 0..M of C = A @ panels first..last - 1 (+ D), on one thread; addresses and strides in bytes.
 
+    weight is a number of the type of the panels, whose address is b: one code for all their layouts.
     strips is room for BLOCK of k of A packed, or empty: A is read from where it lies.
     Where nothing is added, d and d_row are 0, so that it stays nothing from one row to the next.
     """
-    K, item, zero = panels.shape[1], panels.itemsize, panels.dtype.type(0)
-    base = np.int64(panels.ctypes.data)
+    item, zero = strips.itemsize, strips.dtype.type(0)
     for k0 in range(0, K, BLOCK):
         length = min(BLOCK, K - k0)
         if k0 > 0:
@@ -218,18 +227,19 @@ def _multiply_panels(M, a, a_row, a_k, panels, first, last, strips, d, d_row, c,
                     block, block_row = np.int64(strips.ctypes.data), item
                     block_k, block_strip = STRIP * item, STRIP * length * item
                 for p in range(p0, min(p0 + BLOCK_PANELS, last)):
-                    b, column = base + p * panels.strides[0] + k0 * WIDTH * item, p * WIDTH * item
+                    here, column = b + p * b_panel + k0 * b_row, p * WIDTH * item
                     n = min(WIDTH, N - p * WIDTH)
                     for m in range(0, rows, STRIP):
-                        _multiply_strip(zero, min(STRIP, rows - m), block + m // STRIP * block_strip, block_row,
-                                        block_k, b, length, d + (m0 + m) * d_row + column if d else 0, d_row,
+                        _multiply_strip(zero, weight, min(STRIP, rows - m), block + m // STRIP * block_strip, block_row,
+                                        block_k, here, length, scales + column,
+                                        d + (m0 + m) * d_row + column if d else 0, d_row,
                                         c + (m0 + m) * c_row + column, c_row, n)
 
 
 @jit(parallel=True)
 def _multiply_tasks(a, a_row, a_k, M, panels, strips, d, d_row, c, c_row, N):
     """C = A @ panels (+ D), blocks of C over threads; strips: for each thread room for A packed."""
-    P, parts = panels.shape[0], strips.shape[0]
+    P, parts, b = panels.shape[0], strips.shape[0], np.int64(panels.ctypes.data)
     n_strips = (M + STRIP - 1) // STRIP
     by_rows = min(parts, n_strips) if M > BLOCK_ROWS or strips.size else 1  # what is packed, one thread packs
     by_panels = 1 if by_rows >= parts else min(P, (parts + by_rows - 1) // by_rows)
@@ -239,7 +249,8 @@ def _multiply_tasks(a, a_row, a_k, M, panels, strips, d, d_row, c, c_row, N):
             i, j = task // by_panels, task % by_panels
             s0, s1 = n_strips * i // by_rows, n_strips * (i + 1) // by_rows
             _multiply_panels(min(M, s1 * STRIP) - s0 * STRIP, a + s0 * STRIP * a_row, a_row, a_k,
-                             panels, P * j // by_panels, P * (j + 1) // by_panels, strips[part],
+                             panels.dtype.type(0), b, panels.strides[0], panels.strides[1], panels.shape[1],
+                             P * j // by_panels, P * (j + 1) // by_panels, NONE, strips[part],
                              d + s0 * STRIP * d_row if d else 0, d_row, c + s0 * STRIP * c_row, c_row, N)
 
 
@@ -255,8 +266,22 @@ if compiling():
     def multiply(a, panels, out, adds):
         """out (+)= a @ what was packed: a (M, K), panels (panels, K, WIDTH), out (M, N); on one thread."""
         c, c_row = np.int64(out.ctypes.data), out.strides[0]
-        _multiply_panels(a.shape[0], np.int64(a.ctypes.data), a.strides[0], a.strides[1], panels, 0, panels.shape[0],
-                         np.empty(0, a.dtype), c if adds else 0, c_row if adds else 0, c, c_row, out.shape[1])
+        _multiply_panels(a.shape[0], np.int64(a.ctypes.data), a.strides[0], a.strides[1], panels.dtype.type(0),
+                         np.int64(panels.ctypes.data), panels.strides[0], panels.strides[1], panels.shape[1],
+                         NONE, panels.shape[0], NONE, np.empty(0, a.dtype), c if adds else 0, c_row if adds else 0, c,
+                         c_row, out.shape[1])
+
+    @jit
+    def multiply_scaled(a, panels, scales, out, adds):
+        """out (+)= a @ what was packed; where that is int8, its column n is multiplied by scales[n].
+
+        scales (panels * WIDTH) of the dtype of a; where the panels are of that dtype too they are not read.
+        """
+        c, c_row = np.int64(out.ctypes.data), out.strides[0]  # as multiply: to share this would count references
+        _multiply_panels(a.shape[0], np.int64(a.ctypes.data), a.strides[0], a.strides[1], panels.dtype.type(0),
+                         np.int64(panels.ctypes.data), panels.strides[0], panels.strides[1], panels.shape[1],
+                         NONE, panels.shape[0], np.int64(scales.ctypes.data), np.empty(0, a.dtype), c if adds else 0,
+                         c_row if adds else 0, c, c_row, out.shape[1])
 else:
     def pack(b, panels):
         """b (K, N), any strides, into panels (panels, K, WIDTH)."""
@@ -268,6 +293,13 @@ else:
     def multiply(a, panels, out, adds):
         """out (+)= a @ what was packed: a (M, K), panels (panels, K, WIDTH), out (M, N)."""
         product(a, _unpacked(panels, out.shape[1]), out, out if adds else None)
+
+    def multiply_scaled(a, panels, scales, out, adds):
+        """out (+)= a @ what was packed; where that is int8, its column n is multiplied by scales[n]."""
+        b = _unpacked(panels, out.shape[1])
+        if panels.dtype == np.int8:
+            b = b * scales[:out.shape[1]]
+        product(a, b, out, out if adds else None)
 
 
 def _unpacked(panels, N):

@@ -19,6 +19,9 @@ of rows, so a row computed alone has the bits that it has among others.
 Three vectors a row and as many rows as the registers hold, for then a number of A that was loaded is used three
 times.  The last columns of a matrix, up to one or two vectors of them, have narrower tiles of the most rows.
 
+B may be int8, a quarter of the bytes to read: its numbers become floats in registers, and at the end the sums of a
+column are multiplied by the column's scale.
+
 TINYLLM_VECTORS=avx2 chooses by hand; wider vectors than the processor has still give right results.
 float64 runs on the same tile with vectors twice as long, which the compiler splits and partly keeps in memory.
 """
@@ -33,6 +36,7 @@ from numba.extending import intrinsic
 TILES = {"avx512": (16, (8, 4, 2, 1)), "avx2": (8, (4, 2, 1)), "neon": (4, (8, 4, 2, 1))}  # lanes, ROWS
 VECTORS_PER_ROW = 3
 AHEAD = 8  # rows of B that are fetched before they are wanted
+LINE = 64  # bytes of a cache line
 
 
 def _choose():
@@ -53,24 +57,27 @@ WIDTH = LANES * VECTORS_PER_ROW
 
 
 def _make_tile(rows, vectors=VECTORS_PER_ROW):
-    """tile(zero, a, a_row, a_k, b, K, d, d_row, c, c_row, n) for this many rows and vectors of a row.
+    """tile(zero, weight, a, a_row, a_k, b, K, scales, d, d_row, c, c_row, n) for this many rows and vectors of a row.
 
     zero         a float of the dtype, which chooses float32 or float64
+    weight       a number of the type that B has: that of zero, or int8
     a, b, c, d   addresses; a_row, a_k, c_row, d_row strides in bytes, as NumPy's; b is packed, WIDTH numbers a k
+    scales       where B is int8, the address of a float for each column, also for those that do not exist
     d            what is added: c itself, a row for all (d_row 0), or at address 0 nothing
     n            columns of C that exist, 1..vectors * LANES: the others are neither read nor written
     """
     @intrinsic
-    def tile(typingctx, zero, a, a_row, a_k, b, K, d, d_row, c, c_row, n):
-        integer = types.intp
-        signature = types.void(zero, *[integer] * 10)
+    def tile(typingctx, zero, weight, a, a_row, a_k, b, K, scales, d, d_row, c, c_row, n):
+        signature = types.void(zero, weight, *[types.intp] * 11)
 
         def codegen(context, builder, signature, args):
-            _, a, a_row, a_k, b, K, d, d_row, c, c_row, n = args
+            _, _, a, a_row, a_k, b, K, scales, d, d_row, c, c_row, n = args
             i64, i32, byte = ir.IntType(64), ir.IntType(32), ir.IntType(8)
             scalar = ir.FloatType() if signature.args[0] == types.float32 else ir.DoubleType()
-            bytes_each = 4 if signature.args[0] == types.float32 else 8
+            bytes_each, weight_bytes = (type_.bitwidth // 8 for type_ in signature.args[:2])
+            is_int8 = signature.args[1] == types.int8
             vector = ir.VectorType(scalar, LANES)
+            weights = ir.VectorType(ir.IntType(8), LANES) if is_int8 else vector
             mask = ir.VectorType(ir.IntType(1), LANES)
             suffix = f"v{LANES}f{8 * bytes_each}"
             pointers = vector.as_pointer()
@@ -91,10 +98,10 @@ def _make_tile(rows, vectors=VECTORS_PER_ROW):
                 return builder.shuffle_vector(
                     builder.insert_element(nothing, value, i32(0)), nothing, first_lane)
 
-            def prefetch(pointer, v, writes):
-                """Vector v will be wanted soon: no waiting for the second-level cache then, and no fault anywhere."""
-                place = builder.gep(pointer, [i64(v * LANES * bytes_each)])
-                builder.call(fetch, [place, i32(writes), i32(3), i32(1)])
+            def prefetch(pointer, first, size, writes):
+                """Bytes that will be wanted soon: no waiting for the second-level cache then, and no fault anywhere."""
+                for place in range(first, first + size, LINE):
+                    builder.call(fetch, [builder.gep(pointer, [i64(place)]), i32(writes), i32(3), i32(1)])
 
             def vector_at(pointer, v):
                 return builder.bitcast(builder.gep(pointer, [i64(v * LANES * bytes_each)]), pointers)
@@ -109,8 +116,8 @@ def _make_tile(rows, vectors=VECTORS_PER_ROW):
             d_rows = rows_from(builder.select(adds, d, c), builder.select(adds, d_row, c_row))
             b = builder.inttoptr(b, byte.as_pointer())
             grid = [(m, v) for m in range(rows) for v in range(vectors)]
-            for m, v in grid:
-                prefetch(c_rows[m], v, writes=1)
+            for c_row_m in c_rows:
+                prefetch(c_row_m, 0, vectors * LANES * bytes_each, writes=1)
 
             before = builder.block
             loop = builder.append_basic_block("over_k")
@@ -123,18 +130,21 @@ def _make_tile(rows, vectors=VECTORS_PER_ROW):
             for mv in grid:
                 sums[mv] = builder.phi(vector)
                 sums[mv].add_incoming(ir.Constant(vector, [0.0] * LANES), before)
-            b_row = builder.gep(b, [builder.mul(k, i64(WIDTH * bytes_each))])
+            b_row = builder.gep(b, [builder.mul(k, i64(WIDTH * weight_bytes))])
             b_now = []
             for v in range(vectors):
-                b_now.append(builder.load(vector_at(b_row, v)))
-                b_now[v].align = bytes_each
-                prefetch(b_row, AHEAD * WIDTH // LANES + v, writes=0)
+                place = builder.gep(b_row, [i64(v * LANES * weight_bytes)])
+                b_now.append(builder.load(builder.bitcast(place, weights.as_pointer())))
+                b_now[v].align = weight_bytes
+                if is_int8:
+                    b_now[v] = builder.sitofp(b_now[v], vector)
+            prefetch(b_row, AHEAD * WIDTH * weight_bytes, vectors * LANES * weight_bytes, writes=0)
             a_offset = builder.mul(k, a_k)
             if rows > 1:
                 # of the next rows of A one line at a time: 8 rows, and again 8 numbers further in each
                 row = builder.add(i64(rows), builder.and_(k, i64(7)))
                 place = builder.add(builder.mul(row, a_row), builder.mul(builder.and_(k, i64(-8)), a_k))
-                prefetch(builder.gep(a_rows[0], [place]), 0, writes=0)
+                prefetch(builder.gep(a_rows[0], [place]), 0, LINE, writes=0)
             new = {}
             for m in range(rows):
                 number = builder.bitcast(builder.gep(a_rows[m], [a_offset]), scalar.as_pointer())
@@ -147,6 +157,13 @@ def _make_tile(rows, vectors=VECTORS_PER_ROW):
                 sums[mv].add_incoming(new[mv], loop)
             builder.cbranch(builder.icmp_signed("<", next_k, K), loop, done)
             builder.position_at_end(done)
+            if is_int8:
+                scales = builder.inttoptr(scales, byte.as_pointer())
+                for v in range(vectors):
+                    scale = builder.load(vector_at(scales, v))
+                    scale.align = bytes_each
+                    for m in range(rows):
+                        new[m, v] = builder.fmul(new[m, v], scale)
 
             lanes = ir.Constant(ir.VectorType(i64, LANES), list(range(LANES)))
             with builder.if_else(builder.icmp_signed("==", n, i64(vectors * LANES))) as (whole, edge):
@@ -194,7 +211,7 @@ def transpose_block(typingctx, zero, source, source_row, target, target_row):
 
     def codegen(context, builder, signature, args):
         zero, source, source_row, target, target_row = args
-        byte, bytes_each = ir.IntType(8).as_pointer(), 4 if signature.args[0] == types.float32 else 8
+        byte, bytes_each = ir.IntType(8).as_pointer(), signature.args[0].bitwidth // 8
         pointers = ir.VectorType(zero.type, LANES).as_pointer()
 
         def row_at(address, stride, i):

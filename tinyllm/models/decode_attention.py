@@ -58,7 +58,7 @@ def heads(part, model, i, h, t, first, end, keys, values, fresh, rooms):
     if U == 0:
         return
     qkv = rooms.products[part, 0, :B * 3 * U].reshape((B, 3 * U))[:, :3 * U]
-    linear_rows(h, model.weights, model.places[i, part], model.places[i + 1, part], qkv)
+    linear_rows(h, model, i, part, qkv)
     for r in range(B):
         k, v = qkv[r][U:2 * U], qkv[r][2 * U:]
         copy_row(k, fresh[0, r, t, begin:last])
@@ -94,7 +94,7 @@ def _pack_share(part, parts, room, first, end, keys, values):
 def pack_heads(forks, parts, room, first, end, keys, values):
     if forks:
         for part in prange(parts):
-            _pack_share(part, parts, room, first, end, keys, values)
+            _pack_share(np.int64(part), parts, room, first, end, keys, values)
     else:
         for part in range(parts):
             _pack_share(part, parts, room, first, end, keys, values)

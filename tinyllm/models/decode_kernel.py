@@ -31,12 +31,12 @@ from numba import prange
 
 from tinyllm.decoding.sampling import NOTHING, check_drawn, sample_row
 from tinyllm.kernels import scratch, threads
-from tinyllm.kernels.gemm import WIDTH, multiply, panels_shape
+from tinyllm.kernels.gemm import WIDTH, panels_shape
 from tinyllm.kernels.jit import jit
 from tinyllm.kernels.recurrence import copy_row
 from tinyllm.models.decode_attention import heads, pack_heads
 from tinyllm.models.pace import Pace
-from tinyllm.models.packed_weights import GRU, LSTM, UNITS, linear_rows, pack_model, panels, share
+from tinyllm.models.packed_weights import GRU, LSTM, UNITS, linear_rows, matrix_rows, pack_model, share
 from tinyllm.ops.attention import PAD
 from tinyllm.ops.gru import gru_gates
 from tinyllm.ops.layer_norm import normalize_row
@@ -61,7 +61,7 @@ class Rooms(NamedTuple):
     @classmethod
     def taken(cls, model, B, positions):
         """From the pool."""
-        parts, dtype, V, H = model.places.shape[1], model.weights.dtype, model.vocab_size, model.hidden_dim
+        parts, dtype, V, H = model.places.shape[1], model.vectors.dtype, model.vocab_size, model.hidden_dim
         return cls(_room("x", dtype, B, model.embed_dim), _room("mixed", dtype, B, H), _room("added", dtype, B, H),
                    _room("logits", dtype, B, V), _room("products", dtype, parts, 2, B * LSTM * H),
                    _room("normed", dtype, parts, B, H), _room("row", dtype, parts, 2, H),
@@ -80,15 +80,15 @@ def _cell(part, model, i, x, h, new, c, rooms):
 
     x (B, I), h (B, H) -> its columns of new (B, H); those of c (B, H) move on, for lstm
     """
-    weights, place, G, (B, H) = model.weights, model.places[i:i + 3, part], model.gates, h.shape
+    G, (B, H) = model.gates, h.shape
     first, last = share(part, model.places.shape[1], H, np.int64(UNITS))
     U = last - first
-    N, b = G * U, weights[place[2]:place[2] + 4 * U]
+    N, b = G * U, model.vectors[model.places[i + 2, part]:][:4 * U]
     if U == 0:
         return
     gates, s = rooms.products[part, 0, :B * N].reshape((B, N)), rooms.products[part, 1, :B * N].reshape((B, N))
-    multiply(x, panels(weights, place[0], x.shape[1], N), gates, 0)
-    multiply(h, panels(weights, place[1], H, N), s, 0)
+    matrix_rows(x, model, i, part, gates, 0)
+    matrix_rows(h, model, i + 1, part, s, 0)
     out, kept = rooms.row[part, 0, :U], rooms.row[part, 1, :U]
     for r in range(B):
         g, s_r, h_r = gates[r], s[r], new[r, first:last]
@@ -108,7 +108,7 @@ def _linear(part, model, i, x, y):
     """The share of a part in y (B, N) = x (B, K) w^T + b, which are pieces i and i + 1: some of the columns."""
     first, last = share(part, model.places.shape[1], y.shape[1], np.int64(WIDTH))
     if last > first:
-        linear_rows(x, model.weights, model.places[i, part], model.places[i + 1, part], y[:, first:last])
+        linear_rows(x, model, i, part, y[:, first:last])
 
 
 @jit
@@ -125,7 +125,7 @@ def _after(part, model, i, layers, h, rooms):
         before, added = h[r] if layers == 1 else normed[r], rooms.added[r]
         for j in range(H):
             sums[j] = before[j] + added[j]
-        normalize_row(sums, model.weights[gain:gain + H], model.weights[bias:bias + H], model.eps[layers - 1],
+        normalize_row(sums, model.vectors[gain:gain + H], model.vectors[bias:bias + H], model.eps[layers - 1],
                       normed[r])
     return normed
 
@@ -134,7 +134,7 @@ def _after(part, model, i, layers, h, rooms):
 def _embed(model, i, x):
     """x (E,): the embedding of id i."""
     at = model.places[0, 0] + i * model.embed_dim
-    copy_row(model.weights[at:at + model.embed_dim], x)
+    copy_row(model.vectors[at:at + model.embed_dim], x)
 
 
 @jit
@@ -208,8 +208,8 @@ def _write(forks, t0, t1, model, context, past, hidden, cells, keys, values, fre
         for stage in range(stages):
             if forks and (B > 1 or stage + 1 < stages):  # one row is drawn sooner than a thread is there
                 for part in prange(parts):
-                    _stage(stage, part, t, model, context, past, hidden, cells, keys, values, fresh, u, settings,
-                           seen, banned, ended, stop_id, written, rooms)
+                    _stage(stage, np.int64(part), t, model, context, past, hidden, cells, keys, values, fresh, u,
+                           settings, seen, banned, ended, stop_id, written, rooms)  # int64: one compilation for both
             else:
                 for part in range(parts):
                     _stage(stage, part, t, model, context, past, hidden, cells, keys, values, fresh, u, settings,
@@ -223,15 +223,15 @@ class WholeLoop:
     """loop(state, ids (B,), u (n, B), drawing) -> ids (n, B), for generate: n rounds at once.
 
     The state is moved on as by n steps; drawing is brought up to date.  Weights are those of the moment it was made,
-    and so is the number of threads for which they are packed.
+    and so is the number of threads for which they are packed.  int8: as int8.rounded(model), from int8.
     Raises ValueError as sample does where nothing can be drawn.
     """
 
-    def __init__(self, model):
-        self.packed, self.pace = pack_model(model, threads.count()), Pace()
+    def __init__(self, model, int8=False):
+        self.packed, self.pace = pack_model(model, threads.count(), int8), Pace()
 
     def __call__(self, state, ids, u, drawing):
-        (n, B), model, dtype = u.shape, self.packed, self.packed.weights.dtype
+        (n, B), model, dtype = u.shape, self.packed, self.packed.vectors.dtype
         parts, L, A, H = model.places.shape[1], model.num_attention_layers, model.num_heads, model.hidden_dim
         past = len(state.attention[0]) if L else 0
         context = state.attention[0].context if L else None

@@ -19,6 +19,7 @@ import numpy as np
 from tinyllm.autograd import Tensor, no_grad, on_formulas
 from tinyllm.decoding.generate import generate
 from tinyllm.models.decode_kernel import WholeLoop
+from tinyllm.models.int8 import rounded
 from tinyllm.nn import GRU, LSTM, RNN, Dropout, Embedding, LayerNorm, Linear, Module, SelfAttention
 from tinyllm.nn.attention import KeyValues
 from tinyllm.nn.module import check_size
@@ -89,6 +90,7 @@ class NextToken(Module):
             self.output = Linear(hidden_dim, vocab_size, rng=rng, dtype=dtype)
         else:
             self.embedding.weight.data *= dtype(1 / math.sqrt(embed_dim))  # logits of size 1, as an output layer's
+            self.output_table = self.embedding.weight  # a second name of one parameter
             self.output_bias = Tensor(np.zeros(vocab_size, dtype), requires_grad=True)
             if embed_dim != hidden_dim:
                 self.projection = Linear(hidden_dim, embed_dim, rng=rng, dtype=dtype)
@@ -106,7 +108,7 @@ class NextToken(Module):
             return h, self.output.weight, self.output.bias
         if hasattr(self, "projection"):
             h = self.projection(h)
-        return h, self.embedding.weight, self.output_bias
+        return h, self.output_table, self.output_bias
 
     def forward(self, ids, state=None, rng=None):
         """ids (B, T), integers in 0..V-1 -> logits (B, T, V)."""
@@ -164,16 +166,19 @@ class LanguageModel(NextToken):
             for begin in range(0, ids.shape[1], piece):
                 self.hidden(ids[:, begin:begin + piece], state)
 
-    def stream(self, prompt_ids, *, max_tokens, context=None, **choice):
+    def stream(self, prompt_ids, *, max_tokens, context=None, int8=False, **choice):
         """An iterator over arrays (B,): the tokens after prompt_ids (B, P), one at a time as they are drawn.
 
-        context: how far back attention looks, None as far as the text goes; the rest as decoding.generate.
+        context  how far back attention looks, None as far as the text goes
+        int8     write as int8.rounded(self), whose weights are read as int8: sooner where they are large
+        the rest as decoding.generate
         """
         prompt_ids = np.asarray(prompt_ids)
         state = self.initial_state(len(prompt_ids), context)
-        loop = None if on_formulas() else WholeLoop(self)
-        return generate(self.step, state, prompt_ids, vocab_size=self.config["vocab_size"], max_tokens=max_tokens,
-                        read=self.read, loop=loop, **choice)
+        model = rounded(self) if int8 and (on_formulas() or prompt_ids.shape[-1] > 1) else self  # the loop rounds too
+        loop = None if on_formulas() else WholeLoop(self, int8)
+        return generate(model.step, state, prompt_ids, vocab_size=self.config["vocab_size"], max_tokens=max_tokens,
+                        read=model.read, loop=loop, **choice)
 
     def generate(self, prompt_ids, max_tokens, temperature=1.0, top_k=None, top_p=None, repetition_penalty=1.0, *,
                  rng, **choice):

@@ -11,6 +11,7 @@ from tinyllm.data.batches import ContiguousBatches, ShuffledWindows
 from tinyllm.decoding.novelty import novel_share
 from tinyllm.metrics.perplexity import TextScore
 from tinyllm.models import LanguageModel
+from tinyllm.models.int8 import rounded
 from tinyllm.ops.cross_entropy import IGNORE
 from tinyllm.tasks import stored
 from tinyllm.tasks.settings import FROM_EMBEDDINGS, LM_BPE, LM_WORDS, PRETRAIN, complete, inherited
@@ -226,9 +227,10 @@ class TrainedLanguageModel:
         self.reverse = config["training"].get("reverse") is True
 
     def stream(self, prompt="", *, max_tokens=300, temperature=0.8, top_k=None, top_p=None, repetition_penalty=1.0,
-               seed=0):
+               seed=0, int8=False):
         """An iterator over pieces of the text that follows the prompt: whole characters, as they come.
 
+        int8: from weights rounded to eight bits (models/int8.py), which large models read sooner.
         Raises ValueError for a prompt with characters (or words) that the tokenizer never saw and for wrong values,
         before anything is written.
         """
@@ -240,7 +242,7 @@ class TrainedLanguageModel:
         ids = np.concatenate([[BOS], ids[ids != UNK]])  # what is left of UNK is white space, a word's at the end
         return self._pieces(self.model.stream(
             ids[None], max_tokens=max_tokens, temperature=temperature, top_k=top_k, top_p=top_p,
-            repetition_penalty=repetition_penalty, context=self.seq_len, banned=SPECIAL,
+            repetition_penalty=repetition_penalty, context=self.seq_len, banned=SPECIAL, int8=int8,
             rng=np.random.default_rng(seed)))
 
     def _pieces(self, tokens):
@@ -257,16 +259,17 @@ class TrainedLanguageModel:
         texts = ["".join(self.stream(prompt, seed=seed + number, **choice)) for number in range(num_samples)]
         return texts[0] if num_samples == 1 else texts
 
-    def evaluate(self, *files, errors="strict"):
-        """nats_per_char, nats_per_token, perplexity, chars, tokens over the files, one after the other."""
+    def evaluate(self, *files, errors="strict", int8=False):
+        """nats_per_char, nats_per_token, perplexity, chars, tokens over the files, one after the other, as score."""
         text = "".join(readers.read_text(file, errors) for file in files)
-        return self.score(text).as_dict()
+        return self.score(text, int8).as_dict()
 
-    def score(self, text):
-        """The TextScore of a text."""
+    def score(self, text, int8=False):
+        """The TextScore of a text; int8: of the model as it writes with int8, its matrices rounded."""
         if not text:
             raise ValueError("score: the text is empty")
-        return score(self.model, encoded(self.tokenizer, text, self.reverse), len(text), self.seq_len, self.seq_len)
+        model = rounded(self.model) if int8 else self.model
+        return score(model, encoded(self.tokenizer, text, self.reverse), len(text), self.seq_len, self.seq_len)
 
     def novel_share(self, texts):
         """The share of the texts' pieces (20 characters, or 5 words) that stand nowhere in the training text, 0..1.
