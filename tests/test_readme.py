@@ -51,4 +51,4 @@ def test_every_option_it_names_exists():
     for block in blocks("sh"):
         for line in block.split("\n"):
             if line.lstrip().startswith("tinyllm"):
-                assert set(re.findall(r"--[a-z-]+", line.split("#")[0])) <= known, line
+                assert set(re.findall(r"--[a-z][a-z0-9-]+", line.split("#")[0])) <= known, line
