@@ -29,10 +29,10 @@ WORKS = {  # kind, size, batch
     "generate-M-1": ("generate", "M", 1), "generate-M-16": ("generate", "M", 16),
     "generate-M-1-int8": ("generate-int8", "M", 1),
     "translate-1000": ("translate", "seq2seq", 1000)}
-FLOORS = {  # the ratios that are asked for
+FLOORS = {  # what each ratio should be at least
     "train-S": 1.5, "train-S-lstm": 1.2, "train-M": 1.15, "train-seq2seq": 1.2, "generate-S-1": 3.5,
     "generate-S-16": 2.5, "generate-M-1": 1.4, "generate-M-16": 2.0, "generate-M-1-int8": 3.0, "translate-1000": 3.0}
-ALL = [*WORKS, *start.LIMITS, "growth"]
+ALL = [*WORKS, *start.AT_MOST, "growth"]
 OTHERS = {"train": ["torch", "torch-fused", "torch-compiled"], "generate": ["torch"], "generate-int8": ["torch"],
           "translate": ["one-by-one"]}
 
@@ -48,7 +48,7 @@ def measure(work, folder, threads, rounds, limit):
     best = max((c for name, c in done.items() if name != "ours"), key=lambda c: c.tokens_per_second())
     return {"work": work, "ours": done["ours"].tokens_per_second(), "best_other": best.tokens_per_second(),
             "other": best.name, "ratio": done["ours"].tokens_per_second() / best.tokens_per_second(),
-            "floor": FLOORS.get(work),
+            "floor": FLOORS[work],
             "of_limit": limits.share(kind, size, batch, done["ours"].tokens_per_second(), limit),
             "peak_memory_ratio": done["ours"].peak_bytes / min(c.peak_bytes for n, c in done.items() if n != "ours"),
             "seconds": {name: c.seconds for name, c in done.items()}}
@@ -86,7 +86,7 @@ def starting(works, rounds, keep):
         row = start.measure(work, rounds)
         keep("start", row)
         torch = f"; import torch alone {row['import_torch']:.2f}" if "import_torch" in row else ""
-        print(f"{work:<17} {row['seconds']:>9.2f}  (at most {row['limit']:g}{torch})", flush=True)
+        print(f"{work:<17} {row['seconds']:>9.2f}  (at most {row['at_most']:g}{torch})", flush=True)
 
 
 def growing(rounds, report, keep):
@@ -109,6 +109,10 @@ def main(argv=None):
     if unknown := sorted(set(args.works) - set(ALL)):
         parser.error(f"WORK must be among {', '.join(ALL)}, got {', '.join(unknown)}")
     works = args.works or ALL
+    if args.plot and importlib.util.find_spec("matplotlib") is None:
+        parser.error('--plot needs matplotlib: pip install "tinyllm[plot]"')
+    if args.plot and not {*works} - {*start.AT_MOST}:
+        parser.error("--plot draws ratios and growth, and none of these is among the WORKs")
     report = {"date": str(datetime.date.today()), "machine": machine(), "works": [], "start": [], "growth": []}
 
     def keep(part, row):
@@ -119,7 +123,7 @@ def main(argv=None):
     print(title, flush=True)
     if compared := [work for work in works if work in WORKS]:
         against_others(compared, args.rounds, report, keep)
-    if waited := [work for work in works if work in start.LIMITS]:
+    if waited := [work for work in works if work in start.AT_MOST]:
         starting(waited, args.rounds, keep)
     if "growth" in works:
         growing(args.growth_rounds, report, keep)

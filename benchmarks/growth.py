@@ -21,11 +21,11 @@ def points():
     return [(axis, value, f"S-{axis}{value}") for axis, (_, values) in GROWTH.items() for value in values]
 
 
-def measure(rounds, threads=THREADS, chosen=None):
-    """The rows, one after the other, each as soon as it is known; chosen: these points alone."""
+def measure(rounds):
+    """The rows, one after the other, each as soon as it is known."""
     known = {}
-    for axis, value, size in points() if chosen is None else chosen:
-        for count in threads:
+    for axis, value, size in points():
+        for count in THREADS:
             shape = (*SIZES[size].values(), count)
             if shape not in known:
                 known[shape] = point(size, count, rounds)

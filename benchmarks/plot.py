@@ -5,19 +5,16 @@ STYLES = {1: ":", 2: "-"}  # threads
 
 
 def _figure(**options):
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise RuntimeError('benchmarks: --plot needs matplotlib: pip install "tinyllm[plot]"') from None
-    return Figure(layout="constrained", **options)  # not pyplot: no window system
+    from matplotlib.figure import Figure  # not pyplot: no window system
+    return Figure(layout="constrained", **options)
 
 
 def plot_ratios(rows, path, title):
-    """A bar for each row, its floor (1 unless it has another) a mark across it, as a PNG file; returns the figure."""
+    """A bar for each row, its floor a mark across it, as a PNG file; returns the figure."""
     figure = _figure(figsize=(8, 1.2 + 0.36 * len(rows)))
     axes = figure.subplots()
     for place, row in enumerate(rows):
-        floor = row["floor"] or 1
+        floor = row["floor"]
         axes.barh(place, row["ratio"], 0.6, color=OURS if row["ratio"] >= floor else LOST)
         axes.vlines(floor, place - 0.4, place + 0.4, color="black", linewidth=2)
         axes.text(1.01, place, _label(row), va="center", transform=axes.get_yaxis_transform())

@@ -2,7 +2,7 @@
 
     start-train      to the loss of the first training step of S
     start-generate   to the first character that `tinyllm generate RUN` writes, RUN being an S of the built-in text
-    cold-compile     as start-train with an empty cache of kernels: all that a training run of S compiles
+    cold-compile     as start-train with an empty cache of kernels: what one training step compiles
 
 The first two find their kernels in the cache, which one run before fills.  python -m benchmarks.start is the step.
 """
@@ -18,7 +18,7 @@ import numpy as np
 
 from benchmarks.sizes import SIZES, batches, model_options
 
-LIMITS = {"start-train": 2.0, "start-generate": 1.2, "cold-compile": 45.0}  # seconds it may take
+AT_MOST = {"start-train": 2.0, "start-generate": 1.2, "cold-compile": 45.0}  # seconds it may take
 FIRST_STEP = ["-m", "benchmarks.start"]
 
 
@@ -44,7 +44,7 @@ def measure(work, rounds):
             command = FIRST_STEP if work == "start-train" else ["-m", "tinyllm", "generate", make_run(folder)]
             seconds(command)
             taken = [seconds(command) for _ in range(rounds)]
-    row = {"work": work, "seconds": statistics.median(taken), "limit": LIMITS[work], "rounds": taken}
+    row = {"work": work, "seconds": statistics.median(taken), "at_most": AT_MOST[work], "rounds": taken}
     if work == "start-train":
         row["import_torch"] = statistics.median(seconds(["-c", "import torch; print(1)"]) for _ in range(rounds))
     return row

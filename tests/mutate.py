@@ -28,8 +28,9 @@ ROOT = Path(__file__).resolve().parent.parent
 SHARE = 0.95
 WORKERS = 2
 SECONDS = 60  # for the tests of an op that is not broken; a mutant that takes twice as long hangs: it is noticed
-KERNELS = {"recurrence": ["rnn", "gru", "lstm"], "sums": ["linear", "rnn", "linear_cross_entropy"]}
-ALSO = {"softmax": ["attention"], "embedding": ["embedding_bag"]}  # ops that walk backward through a file of another op
+KERNELS = {"recurrence": ["rnn", "gru", "lstm"],
+           "sums": ["linear", "rnn", "linear_cross_entropy", "embedding", "embedding_bag"]}
+ALSO = {"softmax": ["attention"]}  # ops that walk backward through a file of another op
 NO_BITS = "not bits and not alone"  # where compilation is off, NumPy's product has other bits for other shapes
 MODULES = ["numpy", "numba", "numba.extending", "llvmlite.binding", "threadpoolctl", "pytest", "hypothesis"]
 

@@ -157,9 +157,9 @@ def test_seconds_of_a_process_that_shows_nothing():
 
 def test_picture_of_ratios(tmp_path):
     pytest.importorskip("matplotlib")
-    rows = [{"work": "train-S", "ratio": 1.5, "floor": None, "of_limit": 0.6},
+    rows = [{"work": "train-S", "ratio": 1.5, "floor": 1.5, "of_limit": 0.6},
             {"work": "train-S-lstm", "ratio": 1.1, "floor": 1.2, "of_limit": 0.55},
-            {"work": "translate-1000", "ratio": 6.1, "floor": None, "of_limit": None}]
+            {"work": "translate-1000", "ratio": 6.1, "floor": 3.0, "of_limit": None}]
     axes = plot.plot_ratios(rows, tmp_path / "ratios.png", "a machine").axes[0]
     assert (tmp_path / "ratios.png").read_bytes().startswith(b"\x89PNG")
     assert [bar.get_width() for bar in axes.patches] == [1.5, 1.1, 6.1]

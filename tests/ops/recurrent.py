@@ -97,6 +97,36 @@ def check_rows_of_a_table(cell, rng, dtype, V, mask, reverse):
         assert_close(ours, expected, FORMULA_TOLERANCE[dtype])
 
 
+def check_whose_gradient(cell, rng, V=3):
+    """A table's gradient comes by way of x: not where x has no history, nor where x itself requires one."""
+    arrays, ids, table = draw(cell, rng, B=3, T=5), rng.integers(0, V, (3, 5)), rng.standard_normal((V, 4))
+    dout = rng.standard_normal(run(cell, arrays)[0].shape)
+    _, (dx, *_) = run(cell, [table[ids], *arrays[1:]], dout)
+    others = [Tensor(a, requires_grad=True) for a in arrays[1:]]
+    weight = Tensor(table, requires_grad=True)
+    with no_grad():
+        x = embedding(ids, weight)
+    cell.op(x, *others).backward(dout)
+    assert weight.grad is None and x.grad is None
+    x = embedding(ids, Tensor(np.asfortranarray(table)))
+    x.requires_grad = True
+    cell.op(x, *others).backward(dout)
+    assert_close(x.grad, dx, 1e-12)
+    cell.op(embedding(ids, Tensor(np.asfortranarray(table))), *others).backward(dout)  # nothing of x is wanted
+    cell.op(embedding(ids, weight), *others).backward(dout)
+    expected = np.zeros_like(table)
+    np.add.at(expected, ids, dx)
+    assert_close(weight.grad, expected, 1e-12)
+
+
+def check_empty_batch(cell, rng):
+    arrays = draw(cell, rng, B=0)
+    out, _ = run(cell, arrays)
+    _, grads = run(cell, arrays, np.zeros_like(out))
+    for array, grad in zip(arrays, grads, strict=True):
+        np.testing.assert_array_equal(grad, np.zeros_like(array))
+
+
 def check_gradient(cell, rng, mask, reverse):
     arrays = draw(cell, rng, B=2, T=4, E=3, H=5)
     valid = draw_mask(mask, rng, 2, 4)

@@ -41,6 +41,14 @@ def test_rows_of_a_table(rng, dtype, V, options):
     recurrent.check_rows_of_a_table(CELL, rng, dtype, V, **options)
 
 
+def test_whose_gradient(rng):
+    recurrent.check_whose_gradient(CELL, rng)
+
+
+def test_empty_batch(rng):
+    recurrent.check_empty_batch(CELL, rng)
+
+
 @pytest.mark.parametrize("options", recurrent.OPTIONS)
 def test_gradient(rng, options):
     recurrent.check_gradient(CELL, rng, **options)

@@ -222,8 +222,6 @@ def add_sampling(parser):
                        help="choose among the likeliest that hold P of the probability")
     group.add_argument("--repetition-penalty", type=number(float, above=0), default=1.0, metavar="R",
                        help="above 1: tokens that already stand there become less likely")
-    group.add_argument("--int8", action="store_true",
-                       help="weights rounded to eight bits: large models write sooner (evaluate --int8: what it costs)")
     group.add_argument("--seed", type=number(int, least=0), default=0, metavar="N",
                        help="the same seed writes the same text")
 

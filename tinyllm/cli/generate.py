@@ -8,6 +8,9 @@ def add_arguments(parser):
     parser.add_argument("run_folder", metavar="RUN", help="the run folder of a language model")
     parser.add_argument("prompt", nargs="?", default="", metavar="PROMPT", help="what the text begins with")
     parser.add_argument("--num-samples", type=count, default=1, metavar="N", help="so many texts")
+    parser.add_argument("--int8", action="store_true",
+                        help="round the weights to eight bits: a large model writes faster, at the cost that "
+                             "evaluate --int8 shows")
     add_sampling(parser)
     add_json(parser)
 

@@ -93,7 +93,7 @@ def product_before(x, ids, w_ih, out):
     """
     out = out.reshape(-1, len(w_ih))
     if ids is None:
-        product(x.reshape(len(out), -1), w_ih.T, out)
+        product(x.reshape(-1, w_ih.shape[1]), w_ih.T, out)
     else:
         table = scratch.take("table", len(x) * len(w_ih), x.dtype).reshape(len(x), len(w_ih))
         _take(product(x, w_ih.T, table), ids.reshape(-1), out)
@@ -111,12 +111,12 @@ def products_after(di, dg, x, ids, before, w_ih, wants_x, wants_w_ih, wants_w_hh
     """
     if ids is not None and (wants_x or wants_w_ih):
         di = sums_by_id(di, ids.reshape(-1, 1), len(x))
-    N, dx, dw_ih, dw_hh = len(di), None, None, None
+    dx, dw_ih, dw_hh = None, None, None
     if wants_x:
         dx = np.empty_like(x)
-        product(di, w_ih, dx.reshape(N, -1))
+        product(di, w_ih, dx.reshape(-1, w_ih.shape[1]))
     if wants_w_ih:
-        dw_ih = product(di.T, x.reshape(N, -1), np.empty_like(w_ih))
+        dw_ih = product(di.T, x.reshape(-1, w_ih.shape[1]), np.empty_like(w_ih))
     if wants_w_hh:
         H, row = before.shape[2], 0
         panels = packed(before.reshape(-1, H), "before")

@@ -8,8 +8,8 @@ numbers) and multiplies it by one number of each row of A, read from wherever A 
     for k in 0..K-1:   for m in 0..rows-1:   acc[m, :] = fma(A[m, k], B[k, :], acc[m, :])
 
 A compiler does not keep such a tile in registers by itself, so the loop is generated as LLVM instructions,
-once per number of rows and vectors.  Every element of C is one chain of fused multiply-adds over k, whatever the number
-of rows, so a row computed alone has the bits that it has among others.
+once per number of rows and vectors.  Every element of C is one chain of fused multiply-adds over k (with int8 one for
+each block of k), whatever the number of rows, so a row computed alone has the bits that it has among others.
 
     vectors    WIDTH   ROWS       chosen where the processor has
     avx512     48      8 4 2 1    512-bit vectors (32 registers of 16 floats)
@@ -141,7 +141,7 @@ def _make_tile(rows, vectors=VECTORS_PER_ROW):
             prefetch(b_row, AHEAD * WIDTH * weight_bytes, vectors * LANES * weight_bytes, writes=0)
             a_offset = builder.mul(k, a_k)
             if rows > 1:
-                # of the next rows of A one line at a time: 8 rows, and again 8 numbers further in each
+                # a line of the next rows of A at each k: these rows in turn, then 8 columns further
                 row = builder.add(i64(rows), builder.and_(k, i64(7)))
                 place = builder.add(builder.mul(row, a_row), builder.mul(builder.and_(k, i64(-8)), a_k))
                 prefetch(builder.gep(a_rows[0], [place]), 0, LINE, writes=0)

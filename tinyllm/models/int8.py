@@ -68,21 +68,19 @@ def dequantize(q, scale):
 def rounded(model):
     """A copy of a LanguageModel whose matrices are scale q: what it computes from int8, computed from floats."""
     model = copy.deepcopy(model)
+    if model.config["tie_weights"]:
+        model.output_table = Tensor(model.output_table.data)  # the embedding's own stays as it is
     for w in _matrices(model):
         w.data = dequantize(*quantize(w.data))
     return model
 
 
 def _matrices(model):
-    """The Tensors that are rounded, of a model whose output layer then has a table of its own."""
+    """The Tensors that are rounded."""
     for layer in range(model.config["num_layers"]):
         yield from model.rnn.layer_weights(layer)[:2]
     for attention in model.attention:
         yield from (attention.qkv.weight, attention.out.weight)
     if hasattr(model, "projection"):
         yield model.projection.weight
-    if model.config["tie_weights"]:
-        model.output_table = Tensor(model.output_table.data)
-        yield model.output_table
-    else:
-        yield model.output.weight
+    yield model.output_table if model.config["tie_weights"] else model.output.weight

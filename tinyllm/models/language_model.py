@@ -175,7 +175,8 @@ class LanguageModel(NextToken):
         """
         prompt_ids = np.asarray(prompt_ids)
         state = self.initial_state(len(prompt_ids), context)
-        model = rounded(self) if int8 and (on_formulas() or prompt_ids.shape[-1] > 1) else self  # the loop rounds too
+        reads = int8 and (on_formulas() or prompt_ids.shape[-1] > 1)  # the loop rounds by itself
+        model = rounded(self) if reads else self
         loop = None if on_formulas() else WholeLoop(self, int8)
         return generate(model.step, state, prompt_ids, vocab_size=self.config["vocab_size"], max_tokens=max_tokens,
                         read=model.read, loop=loop, **choice)

@@ -12,13 +12,16 @@ Shapes: ids (...) integers in 0..V-1, w (V, E), y (..., E); N ids in all.
 """
 import numpy as np
 
-from tinyllm.autograd import Tensor, on_formulas
+from tinyllm.autograd import Tensor, on_formulas, recorded
 from tinyllm.kernels.sums import sums_by_id
 from tinyllm.shapes import check_shapes
 
 
 class Rows(Tensor):
-    """What embedding gives: it remembers the table, weight (V, E), and the ids (...)."""
+    """What embedding gives: it remembers the table, weight (V, E), and the ids (...).
+
+    An op that asks table_of reads the table instead of data, so data must not be written.
+    """
 
     __slots__ = ("weight", "ids")
 
@@ -26,9 +29,10 @@ class Rows(Tensor):
 def table_of(x):
     """(weight, ids) of Rows with at least two positions for each row of the table, else (x, None).
 
-    What an op does to each position alone, it can then do once for each row of the table.
+    What an op does to each position alone, it can then do once for each row of the table.  Not where the gradients are
+    not the table's: the rows were taken under no_grad and are used outside, or x itself was said to require one.
     """
-    pays = isinstance(x, Rows) and 2 * len(x.weight) <= x.ids.size
+    pays = isinstance(x, Rows) and 2 * len(x.weight) <= x.ids.size and x.requires_grad == recorded(x.weight)
     return (x.weight, x.ids) if pays else (x, None)
 
 

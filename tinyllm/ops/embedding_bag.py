@@ -8,8 +8,8 @@ Backward: row v of the table went into y[n] once for each k with id[n, k] = v, h
 
     dw[v, e] = sum over n, k with id[n, k] = v of dy[n, e]
 
-The forward gives each token to one thread; the backward is embedding.py's, which adds in the order of n and
-k, each thread over its own columns: the same bits for any number of threads.
+The forward gives each token to one thread; the backward is sums_by_id, which adds in the order of n and k, each
+thread over its own columns: the same bits for any number of threads.
 
 Shapes: ids (..., K) integers in 0..F-1 or -1, w (F, E), y (..., E); N tokens in all, F features.
 """

@@ -21,8 +21,9 @@ Where valid[b, t] is False (padding), h' = h and dh passes through, so the last 
 at its true end.  PyTorch's packed sequences give 0 there instead.
 
 W_ih x for all t is one product before the loop, dW_ih, dW_hh and dx are one product each after it; only W_hh
-h and dg W_hh are inside.  The loop runs once for every part of the batch, each on its own thread.  Where x are
-rows of a table that has few, these products are of the table: what is the same for two steps is computed once.
+h and dg W_hh are inside.  The loop runs once for every part of the batch, each on its own thread.  Where x
+comes straight from embedding, and its table has at most half as many rows as there are steps, these products are of the
+table: what two steps have in common is computed once.
 
 Shapes: x (B, T, E), h0 (B, H), W_ih (3H, E), W_hh (3H, H), b_ih and b_hh (3H,), h (B, T, H).
 

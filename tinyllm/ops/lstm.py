@@ -18,8 +18,9 @@ Where valid[b, t] is False (padding), h' = h and c' = c, and dh and dc pass thro
 row is the state at its true end.  PyTorch's packed sequences give 0 there instead.
 
 W_ih x for all t is one product before the loop, dW_ih, dW_hh and dx are one product each after it; only W_hh
-h and d W_hh are inside.  The loop runs once for every part of the batch, each on its own thread.  Where x are
-rows of a table that has few, these products are of the table: what is the same for two steps is computed once.
+h and d W_hh are inside.  The loop runs once for every part of the batch, each on its own thread.  Where x
+comes straight from embedding, and its table has at most half as many rows as there are steps, these products are of the
+table: what two steps have in common is computed once.
 
 Shapes: x (B, T, E), h0 and c0 (B, H), W_ih (4H, E), W_hh (4H, H), b_ih and b_hh (4H,),
 out (2, B, T, H) = h, c.

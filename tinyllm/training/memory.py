@@ -38,8 +38,9 @@ def estimate_bytes(config, num_parameters, *, batch_size, seq_len, average=False
     cell, drops, P = config["cell"], config["dropout"] > 0, num_parameters
     N, M = batch_size * seq_len, evaluation_rows * seq_len
     output = E if config["tie_weights"] else H  # columns that the output layer reads
+    by_table = not drops and 2 * V <= N  # ops/embedding.py's table_of
 
-    recurrent = N * E + layers * KEPT[cell] * N * H
+    recurrent = (0 if by_table else N * E) + layers * KEPT[cell] * N * H
     if drops:
         recurrent += 2 * N * E + (layers - 1 + (attentions > 0)) * 2 * N * H  # a mask and its product
     # q, k, v, their mixture, W_o of it, its sum with h, layer norm; a log-sum-exp per head
@@ -58,7 +59,7 @@ def estimate_bytes(config, num_parameters, *, batch_size, seq_len, average=False
         "kept by the output layer": ending,
         "passing gradients": (4 if attentions else 2) * N * H,
         "scratch of the output layer": logits + 2 * V * output,
-        "scratch of the recurrent layers": BACK[cell] * N * H + N * H,
+        "scratch of the recurrent layers": (BACK[cell] + 1) * N * H + by_table * 2 * V * sizes.GATES[cell] * H,
         "scratch of products": panels,
         "evaluation": sizes.GATES[cell] * M * H + max(0, in_evaluation - recurrent - attention - ending),
         "text": 5 * tokens,
