@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tests.oracle import DTYPES, assert_close
 from tests.process import run_python
-from tinyllm.kernels import gemm, threads
+from tinyllm.kernels import gemm, packing, threads
 from tinyllm.kernels.jit import compiling, jit
 from tinyllm.kernels.tile import LANES, TILES, VECTORS, WIDTH
 
@@ -21,7 +21,7 @@ LAYOUTS = {  # an array of any layout with these numbers
     "upside down": lambda a: np.ascontiguousarray(a[::-1])[::-1],
     "backwards": lambda a: np.ascontiguousarray(a[:, ::-1])[:, ::-1],
 }
-EDGES = [WIDTH - 1, WIDTH, WIDTH + 1, gemm.BLOCK_ROWS, gemm.BLOCK - 1, gemm.BLOCK, 2 * gemm.BLOCK + 5]
+EDGES = [WIDTH - 1, WIDTH, WIDTH + 1, gemm.BLOCK_ROWS, packing.BLOCK - 1, packing.BLOCK, 2 * packing.BLOCK + 5]
 SIZES = st.one_of(st.integers(1, 9), st.integers(1, 3 * WIDTH), st.sampled_from(EDGES))
 
 
@@ -33,7 +33,7 @@ def matrices(M, K, N, dtype, seed=0):
 @jit
 def multiply_in_a_kernel(a, b, panels, out, adds):
     """What a time loop does: pack once, then multiply, all on one thread."""
-    gemm.pack(b, panels)
+    packing.pack(b, panels)
     gemm.multiply(a, panels, out, adds)
 
 
@@ -67,22 +67,22 @@ def test_product_equals_numpy(dtype, M, K, N, layouts, plus, seed):
 def test_multiply_in_a_kernel_equals_product(dtype, M, K, N, adds, seed):
     """To the last bit where compiled: one chain of sums for each element, whoever computes it."""
     a, b, c = matrices(M, K, N, dtype, seed)
-    panels = np.empty(gemm.panels_shape(K, N), dtype)
+    panels = np.empty(packing.panels_shape(K, N), dtype)
     inside, outside = c.copy(), c.copy()
     multiply_in_a_kernel(a, b, panels, inside, int(adds))
-    gemm.product_packed(a, gemm.packed(b, "test"), outside, outside if adds else None)
+    gemm.product_packed(a, packing.packed(b, "test"), outside, outside if adds else None)
     np.testing.assert_array_equal(inside, outside)
 
 
 @jit
 def multiply_by_int8(a, b, panels, scales, out, adds):
-    gemm.pack(b, panels)
+    packing.pack(b, panels)
     gemm.multiply_scaled(a, panels, scales, out, adds)
 
 
 def scaled_product(a, q, scales, out, adds):
     """a @ (q * scales), added to out or not, by what a kernel does."""
-    panels = np.empty(gemm.panels_shape(*q.shape), np.int8)
+    panels = np.empty(packing.panels_shape(*q.shape), np.int8)
     padded = np.zeros(len(panels) * WIDTH, a.dtype)
     padded[:len(scales)] = scales
     multiply_by_int8(a, q, panels, padded, out, int(adds))
@@ -104,7 +104,7 @@ def test_int8_equals_numpy(dtype, M, K, N, layout, adds, seed):
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_int8_of_a_row_alone_or_among_others(dtype):
     """To the last bit, so that parts and batches change nothing."""
-    rng, K, N = np.random.default_rng(0), gemm.BLOCK + 9, WIDTH + 5
+    rng, K, N = np.random.default_rng(0), packing.BLOCK + 9, WIDTH + 5
     a, scales = rng.standard_normal((23, K)).astype(dtype), rng.standard_normal(N).astype(dtype)
     q, out = rng.integers(-127, 128, (K, N)).astype(np.int8), np.empty((23, N), dtype)
     scaled_product(a, q, scales, out, False)
@@ -116,7 +116,7 @@ def test_int8_of_a_row_alone_or_among_others(dtype):
 
 def test_scales_are_not_those_of_floats():
     a, b, out = matrices(3, 5, WIDTH + 1, np.float32)
-    panels = np.empty(gemm.panels_shape(*b.shape), np.float32)
+    panels = np.empty(packing.panels_shape(*b.shape), np.float32)
     multiply_by_int8(a, b, panels, np.full(2 * WIDTH, np.nan, np.float32), out, 0)
     assert_close(out, a @ b, TOLERANCE[np.float32])
 
@@ -124,7 +124,7 @@ def test_scales_are_not_those_of_floats():
 def test_what_is_packed():
     """Panels of WIDTH columns, K rows each, zero beyond N."""
     b = np.arange(3.0 * (WIDTH + 2)).reshape(3, WIDTH + 2)
-    panels = gemm.packed(b, "test")
+    panels = packing.packed(b, "test")
     assert panels.shape == (2, 3, WIDTH)
     np.testing.assert_array_equal(panels[0], b[:, :WIDTH])
     np.testing.assert_array_equal(panels[1, :, :2], b[:, WIDTH:])
@@ -138,16 +138,16 @@ def test_what_is_packed():
 def test_what_is_packed_has_these_numbers_in_any_layout(K, N, layout, dtype):
     b = np.arange(K * N, dtype=dtype).reshape(K, N)
     for a in (LAYOUTS[layout](b), LAYOUTS[layout](np.ascontiguousarray(b.T)).T):
-        panels = gemm.packed(a, "test")
+        panels = packing.packed(a, "test")
         whole = panels.transpose(1, 0, 2).reshape(K, -1)
         np.testing.assert_array_equal(whole[:, :N], b)
         assert (whole[:, N:] == 0).all()
 
 
-@pytest.mark.parametrize("k", [1, 3, gemm.BLOCK])
+@pytest.mark.parametrize("k", [1, 3, packing.BLOCK])
 def test_the_first_rows_of_what_was_packed(k):
-    a, b, out = matrices(5, gemm.BLOCK + 9, WIDTH + 3, np.float64)
-    panels = np.empty(gemm.panels_shape(*b.shape))
+    a, b, out = matrices(5, packing.BLOCK + 9, WIDTH + 3, np.float64)
+    panels = np.empty(packing.panels_shape(*b.shape))
     multiply_in_a_kernel(a, b, panels, out, 0)
     multiply_first_rows(a[:, :k].copy(), panels, k, out)
     assert_close(out, a[:, :k] @ b[:k], 1e-12)
@@ -174,7 +174,7 @@ class TestBits:
     @pytest.mark.parametrize("layout", ["C", "F"])
     @pytest.mark.parametrize("N", [LANES, LANES + 3, 2 * LANES, WIDTH + 5, 2 * WIDTH])
     def test_of_a_row_alone_or_among_others(self, N, layout, dtype):
-        a, b, out = matrices(23, gemm.BLOCK + 9, N, dtype)
+        a, b, out = matrices(23, packing.BLOCK + 9, N, dtype)
         a = LAYOUTS[layout](a)
         gemm.product(a, b, out)
         for rows in (slice(0, 1), slice(22, 23), slice(7, 10), slice(3, 17)):

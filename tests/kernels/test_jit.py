@@ -12,9 +12,9 @@ TWO_KERNELS = """
 import sys
 sys.stderr = sys.stdout
 import numpy as np
-from tinyllm.kernels import gemm
-panels = np.empty(gemm.panels_shape(3, 4))
-gemm.pack(np.ones((3, 4)), panels)
+from tinyllm.kernels import packing
+panels = np.empty(packing.panels_shape(3, 4))
+packing.pack(np.ones((3, 4)), panels)
 print(panels.sum())
 """
 MESSAGE = "tinyllm: compiling kernels for this machine (once; later runs start from the cache)"

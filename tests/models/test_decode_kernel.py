@@ -7,7 +7,7 @@ from tinyllm import formulas
 from tinyllm.decoding.generate import Drawing, generate, steps
 from tinyllm.decoding.sampling import checked_settings
 from tinyllm.kernels import scratch, threads
-from tinyllm.kernels.gemm import BLOCK
+from tinyllm.kernels.packing import BLOCK
 from tinyllm.kernels.jit import compiling
 from tinyllm.models import LanguageModel
 from tinyllm.models import language_model as module

@@ -12,7 +12,7 @@ from tests.ops.two_ways import assert_torch_agrees, normal, run
 from tinyllm.autograd import Tensor, formulas, no_grad
 from tinyllm.gradcheck import gradcheck
 from tinyllm.kernels import threads
-from tinyllm.kernels.gemm import BLOCK
+from tinyllm.kernels.packing import BLOCK
 from tinyllm.kernels.jit import compiling
 from tinyllm.ops.attention import ROWS, attention, attention_weights, cross_attention, self_attention
 

@@ -9,7 +9,7 @@ from tests.ops.two_ways import assert_torch_agrees, normal, run
 from tinyllm.autograd import Tensor
 from tinyllm.gradcheck import gradcheck
 from tinyllm.kernels import threads
-from tinyllm.kernels.gemm import BLOCK
+from tinyllm.kernels.packing import BLOCK
 from tinyllm.kernels.jit import compiling
 from tinyllm.ops.linear import linear
 

@@ -2,17 +2,14 @@
 
     C[M, N] = A[M, K] @ B[K, N] (+ D)          A and B with any strides, C and D with consecutive columns
 
-B is packed first: panels of WIDTH columns, each panel K rows of WIDTH consecutive numbers, zero beyond N.
+B is packed first (packing.py): panels of WIDTH columns, each panel K rows of WIDTH consecutive numbers, zero beyond N.
 Then BLOCK rows of k of BLOCK_PANELS panels stay in the second-level cache while the rows of A go by, BLOCK_ROWS
 at a time, of which strips of STRIP rows meet one panel in the register tile (tile.py).  Where k is not the
 consecutive axis of A (A = X^T, the weight gradients), A is packed as well, BLOCK_ROWS x BLOCK of it at a time
 (again for every BLOCK_PANELS panels; a weight gradient rarely has more).
 
     product(a, b, out, plus)                from Python: packs and multiplies, over threads
-    packed(b, name)                         from Python: what a time loop does once for its weights
-    pack_into(panels, b)                    the same into room of one's own
     product_packed(a, panels, out, plus)    from Python: the product with what was packed, over threads
-    pack(b, panels)                         the same inside a kernel, on one thread; no stride of b is negative
     multiply(a, panels, out, adds)          inside a kernel, on one thread: out (+)= a @ (what was packed)
                                             (panels[:, :k] multiplies by the first k rows of B only)
     multiply_scaled(a, panels, scales, out, adds)   the same with int8 that was packed, column n times scales[n]
@@ -20,46 +17,21 @@ consecutive axis of A (A = X^T, the weight gradients), A is packed as well, BLOC
 Threads take blocks of C and never parts of one sum, and each element of C is the same chain of sums whatever
 its block is: results are bit-identical for any number of threads, and for a row alone or among others.
 
-Compiled code cannot call NumPy's BLAS without SciPy; where compilation is off, all seven are NumPy.
+Compiled code cannot call NumPy's BLAS without SciPy; where compilation is off, all four are NumPy.
 """
-import numba
 import numpy as np
 from numba import prange
 
 from tinyllm.kernels import scratch, threads
 from tinyllm.kernels.jit import compiling, jit
-from tinyllm.kernels.tile import (
-    LANES, ROWS, WIDTH, narrower_tile, narrowest_tile, pointer_at, tile1, tile2, tile4, tile8,
-    transpose_block)
+from tinyllm.kernels.packing import BLOCK, STRIP, address, forward, pack_strips, packed, panels_shape, unpacked
+from tinyllm.kernels.tile import LANES, WIDTH, narrower_tile, narrowest_tile, tile1, tile2, tile4, tile8
 
-# With these float32 takes 1.3 MB of a second-level cache on AVX-512 (of 2 MB where they were chosen), half on AVX2
-BLOCK = 512  # rows of k at a time
-STRIP = ROWS[0]
+# With these and BLOCK rows of k float32 takes 1.3 MB of a second-level cache on AVX-512 (of 2 MB where they were chosen),
+# half on AVX2
 BLOCK_PANELS = 11  # panels at a time
 BLOCK_ROWS = 128  # rows of A at a time, a multiple of STRIP
-NONE = np.int64(0)  # a 0 that is written as a figure would be a type of its own, and compiled by itself
-
-
-def panels_shape(K, N):
-    """The shape of K x N numbers packed for the tile: (panels, K, WIDTH)."""
-    return (N + WIDTH - 1) // WIDTH, K, WIDTH
-
-
-def packed(b, name="panels"):
-    """b (K, N), any strides, packed into room of this name from the pool: (panels, K, WIDTH)."""
-    P, K, _ = shape = panels_shape(*b.shape)
-    panels = scratch.take(name, P * K * WIDTH, b.dtype).reshape(shape)
-    pack_into(panels, b)
-    return panels
-
-
-def pack_into(panels, b):
-    """b (K, N), any strides, packed into panels (panels, K, WIDTH), over threads."""
-    b = _forward(b)
-    if compiling():
-        _pack_tasks(*_address(b), b.shape[1], panels)
-    else:
-        pack(b, panels)
+ZERO = np.int64(0)  # a 0 that is written as a figure would be a type of its own, and compiled by itself
 
 
 def product(a, b, out, plus=None):
@@ -81,16 +53,16 @@ def product_packed(a, panels, out, plus=None):
     _check(a, panels.dtype, panels.shape[1], N, out, plus)
     assert panels.shape == panels_shape(K, N), "product: shapes do not fit"
     if not compiling():
-        product(a, _unpacked(panels, N), out, plus)
+        product(a, unpacked(panels, N), out, plus)
     elif K == 0:
         out[...] = 0 if plus is None else plus
     elif M and N:
-        a = _forward(a)
-        d, d_row, _ = (0, 0, 0) if plus is None else _address(np.broadcast_to(plus, out.shape))
-        (address, a_row, a_k), (c, c_row, _) = _address(a), _address(out)
+        a = forward(a)
+        d, d_row, _ = (0, 0, 0) if plus is None else address(np.broadcast_to(plus, out.shape))
+        (at, a_row, a_k), (c, c_row, _) = address(a), address(out)
         room = (0 if a_k == a.itemsize else BLOCK_ROWS) * min(K, BLOCK)
         strips = scratch.take("strips", threads.count() * room, a.dtype).reshape(threads.count(), room)
-        _multiply_tasks(address, a_row, a_k, M, panels, strips, d, d_row, c, c_row, N)
+        _multiply_tasks(at, a_row, a_k, M, panels, strips, d, d_row, c, c_row, N)
     return out
 
 
@@ -106,59 +78,6 @@ def _check(a, dtype, K, N, out, plus):
     for array in (out, plus):
         assert array is None or N <= 1 or M == 0 or array.strides[-1] == array.itemsize, (
             "product: the columns of out and plus must be consecutive")
-
-
-def _forward(array):
-    """array, or a copy where a stride is negative or no multiple of an item: packing counts in items."""
-    plain = all(stride >= 0 and stride % array.itemsize == 0 for stride in array.strides)
-    return array if plain else np.ascontiguousarray(array)
-
-
-def _address(array):
-    """Where a matrix lies, and its strides in bytes."""
-    return array.__array_interface__["data"][0], *array.strides
-
-
-@jit
-def _pack_panel(b, b_k, b_n, n, panel):
-    """panel (K, WIDTH) from the n columns at address b, strides in bytes."""
-    K = panel.shape[0]
-    zero = panel.dtype.type(0)
-    if b_n == panel.itemsize:
-        for k in range(K):
-            source = numba.carray(pointer_at(b + k * b_k, zero), n)
-            row = panel[k]
-            for j in range(n):
-                row[j] = source[j]
-    elif b_k == panel.itemsize and min(K, n) >= LANES:
-        item, place = panel.itemsize, np.int64(panel.ctypes.data)
-        for k in range(0, K, LANES):  # the last blocks overlap those before
-            k = min(k, K - LANES)
-            for j in range(0, n, LANES):
-                j = min(j, n - LANES)
-                transpose_block(zero, b + k * item + j * b_n, b_n, place + (k * WIDTH + j) * item, WIDTH * item)
-    else:
-        step = b_k // panel.itemsize
-        for k0 in range(0, K, 16):  # 16 k at a time: a column of B brings them in one cache line
-            length = min(K - k0, 16)
-            for j in range(n):
-                source = numba.carray(pointer_at(b + j * b_n + k0 * b_k, zero), (length - 1) * step + 1)
-                for k in range(length):
-                    panel[k0 + k, j] = source[k * step]
-    if n < WIDTH:
-        for k in range(K):
-            for j in range(n, WIDTH):
-                panel[k, j] = zero
-
-
-@jit(parallel=True)
-def _pack_tasks(b, b_k, b_n, N, panels):
-    """Pack the matrix at address b into panels (panels, K, WIDTH), over threads."""
-    P, K = panels.shape[0], panels.shape[1]
-    for task in prange((K + BLOCK - 1) // BLOCK * P):
-        k0, p = task // P * BLOCK, task % P
-        n = min(WIDTH, N - p * WIDTH)
-        _pack_panel(b + p * WIDTH * b_n + k0 * b_k, b_k, b_n, n, panels[p, k0:k0 + BLOCK])
 
 
 @jit
@@ -185,26 +104,6 @@ def _multiply_strip(zero, weight, rows, a, a_row, a_k, b, K, scales, d, d_row, c
 
 
 @jit
-def _pack_strips(a, a_row, a_k, M, K, strips):
-    """A (M, K) into strips: that of rows m..m+STRIP lies at m * K, STRIP numbers for each k."""
-    row, step, zero = a_row // strips.itemsize, a_k // strips.itemsize, strips.dtype.type(0)
-    for k0 in range(0, K, 16):  # 16 k at a time, for the next strip reads on in the same cache lines
-        length = min(16, K - k0)
-        for m in range(0, M, STRIP):
-            rows, strip = min(STRIP, M - m), strips[m * K + k0 * STRIP:]
-            source = numba.carray(pointer_at(a + m * a_row + k0 * a_k, zero),
-                                  (rows - 1) * row + (length - 1) * step + 1)
-            for k in range(length):
-                if rows == STRIP and row == 1:
-                    numbers, packed = source[k * step:k * step + STRIP], strip[k * STRIP:(k + 1) * STRIP]
-                    for i in range(STRIP):
-                        packed[i] = numbers[i]
-                else:
-                    for i in range(rows):
-                        strip[k * STRIP + i] = source[i * row + k * step]
-
-
-@jit
 def _multiply_panels(M, a, a_row, a_k, weight, b, b_panel, b_row, K, first, last, scales, strips, d, d_row, c, c_row,
                      N):
     """Rows 0..M of C = A @ panels first..last - 1 (+ D), on one thread; addresses and strides in bytes.
@@ -223,7 +122,7 @@ def _multiply_panels(M, a, a_row, a_k, weight, b, b_panel, b_row, K, first, last
                 rows, block = min(BLOCK_ROWS, M - m0), a + m0 * a_row + k0 * a_k
                 block_row, block_k, block_strip = a_row, a_k, STRIP * a_row
                 if strips.size:
-                    _pack_strips(block, a_row, a_k, rows, length, strips)
+                    pack_strips(block, a_row, a_k, rows, length, strips)
                     block, block_row = np.int64(strips.ctypes.data), item
                     block_k, block_strip = STRIP * item, STRIP * length * item
                 for p in range(p0, min(p0 + BLOCK_PANELS, last)):
@@ -250,25 +149,18 @@ def _multiply_tasks(a, a_row, a_k, M, panels, strips, d, d_row, c, c_row, N):
             s0, s1 = n_strips * i // by_rows, n_strips * (i + 1) // by_rows
             _multiply_panels(min(M, s1 * STRIP) - s0 * STRIP, a + s0 * STRIP * a_row, a_row, a_k,
                              panels.dtype.type(0), b, panels.strides[0], panels.strides[1], panels.shape[1],
-                             P * j // by_panels, P * (j + 1) // by_panels, NONE, strips[part],
+                             P * j // by_panels, P * (j + 1) // by_panels, ZERO, strips[part],
                              d + s0 * STRIP * d_row if d else 0, d_row, c + s0 * STRIP * c_row, c_row, N)
 
 
 if compiling():
-    @jit
-    def pack(b, panels):
-        """b (K, N), any strides, into panels (panels, K, WIDTH), on one thread."""
-        for p in range(panels.shape[0]):
-            _pack_panel(np.int64(b.ctypes.data) + p * WIDTH * b.strides[1], b.strides[0], b.strides[1],
-                        min(WIDTH, b.shape[1] - p * WIDTH), panels[p])
-
     @jit
     def multiply(a, panels, out, adds):
         """out (+)= a @ what was packed: a (M, K), panels (panels, K, WIDTH), out (M, N); on one thread."""
         c, c_row = np.int64(out.ctypes.data), out.strides[0]
         _multiply_panels(a.shape[0], np.int64(a.ctypes.data), a.strides[0], a.strides[1], panels.dtype.type(0),
                          np.int64(panels.ctypes.data), panels.strides[0], panels.strides[1], panels.shape[1],
-                         NONE, panels.shape[0], NONE, np.empty(0, a.dtype), c if adds else 0, c_row if adds else 0, c,
+                         ZERO, panels.shape[0], ZERO, np.empty(0, a.dtype), c if adds else 0, c_row if adds else 0, c,
                          c_row, out.shape[1])
 
     @jit
@@ -280,28 +172,16 @@ if compiling():
         c, c_row = np.int64(out.ctypes.data), out.strides[0]  # as multiply: to share this would count references
         _multiply_panels(a.shape[0], np.int64(a.ctypes.data), a.strides[0], a.strides[1], panels.dtype.type(0),
                          np.int64(panels.ctypes.data), panels.strides[0], panels.strides[1], panels.shape[1],
-                         NONE, panels.shape[0], np.int64(scales.ctypes.data), np.empty(0, a.dtype), c if adds else 0,
+                         ZERO, panels.shape[0], np.int64(scales.ctypes.data), np.empty(0, a.dtype), c if adds else 0,
                          c_row if adds else 0, c, c_row, out.shape[1])
 else:
-    def pack(b, panels):
-        """b (K, N), any strides, into panels (panels, K, WIDTH)."""
-        for p in range(len(panels)):
-            columns = b[:, p * WIDTH:(p + 1) * WIDTH]
-            panels[p, :, :columns.shape[1]] = columns
-            panels[p, :, columns.shape[1]:] = 0
-
     def multiply(a, panels, out, adds):
         """out (+)= a @ what was packed: a (M, K), panels (panels, K, WIDTH), out (M, N)."""
-        product(a, _unpacked(panels, out.shape[1]), out, out if adds else None)
+        product(a, unpacked(panels, out.shape[1]), out, out if adds else None)
 
     def multiply_scaled(a, panels, scales, out, adds):
         """out (+)= a @ what was packed; where that is int8, its column n is multiplied by scales[n]."""
-        b = _unpacked(panels, out.shape[1])
+        b = unpacked(panels, out.shape[1])
         if panels.dtype == np.int8:
             b = b * scales[:out.shape[1]]
         product(a, b, out, out if adds else None)
-
-
-def _unpacked(panels, N):
-    """What was packed, where nothing is compiled."""
-    return panels.transpose(1, 0, 2).reshape(panels.shape[1], -1)[:, :N]

@@ -7,8 +7,9 @@ import numpy as np
 from numba import prange
 
 from tinyllm.kernels import scratch, threads
-from tinyllm.kernels.gemm import packed, product, product_packed
+from tinyllm.kernels.gemm import product, product_packed
 from tinyllm.kernels.jit import jit
+from tinyllm.kernels.packing import packed
 from tinyllm.kernels.sums import sums_by_id
 from tinyllm.shapes import check_shapes
 

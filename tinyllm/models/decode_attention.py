@@ -8,9 +8,11 @@ Shapes: B rows, n tokens, A heads of D = H / A columns, S positions, U = D times
 import numpy as np
 from numba import prange
 
-from tinyllm.kernels.gemm import WIDTH, multiply, pack
+from tinyllm.kernels.gemm import multiply
 from tinyllm.kernels.jit import jit
+from tinyllm.kernels.packing import pack
 from tinyllm.kernels.recurrence import copy_row
+from tinyllm.kernels.tile import WIDTH
 from tinyllm.models.packed_weights import linear_rows, share
 from tinyllm.ops.attention import PAD
 from tinyllm.ops.softmax import exponentials, fill, multiply_by

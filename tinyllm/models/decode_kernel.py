@@ -31,9 +31,10 @@ from numba import prange
 
 from tinyllm.decoding.sampling import NOTHING, check_drawn, sample_row
 from tinyllm.kernels import scratch, threads
-from tinyllm.kernels.gemm import WIDTH, panels_shape
 from tinyllm.kernels.jit import jit
+from tinyllm.kernels.packing import panels_shape
 from tinyllm.kernels.recurrence import copy_row
+from tinyllm.kernels.tile import WIDTH
 from tinyllm.models.decode_attention import heads, pack_heads
 from tinyllm.models.pace import Pace
 from tinyllm.models.packed_weights import GRU, LSTM, UNITS, linear_rows, matrix_rows, pack_model, share

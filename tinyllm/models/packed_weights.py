@@ -13,7 +13,7 @@ A table says where the share of a part in a piece begins, so that one compiled k
     for each attention layer    W_qkv packed, b_qkv, W_out packed, b_out, gain, bias
     at the end                  W, b of the projection if there is one, then W, b of the output layer
 
-Matrices are packed as gemm.pack packs them, as floats or, rounded, as int8 (int8.py); all else is floats, the scales of
+Matrices are packed as packing.pack packs them, as floats or, rounded, as int8 (int8.py); all else is floats, the scales of
 int8 too.  Each share begins on a cache line.  Embedding, gain and bias are read by all.
 """
 import math
@@ -22,9 +22,11 @@ from typing import NamedTuple
 import numpy as np
 
 from tinyllm.kernels import scratch
-from tinyllm.kernels.gemm import WIDTH, multiply_scaled, pack_into, panels_shape
+from tinyllm.kernels.gemm import multiply_scaled
 from tinyllm.kernels.jit import jit
+from tinyllm.kernels.packing import pack_into, panels_shape
 from tinyllm.kernels.recurrence import copy_row
+from tinyllm.kernels.tile import WIDTH
 from tinyllm.models.int8 import quantize
 from tinyllm.ops.gru import gru_biases
 
@@ -139,7 +141,7 @@ class _Flat:
         flat = room[-room.ctypes.data % scratch.ALIGNMENT // self.dtype.itemsize:][:self.end]
         for place, array in self.shares:
             if array.ndim == 2:
-                pack_into(panels(flat, place, *array.shape), array)
+                pack_into(array, panels(flat, place, *array.shape))
             else:
                 flat[place:place + array.size] = array
         return flat

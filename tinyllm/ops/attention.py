@@ -31,9 +31,11 @@ import numpy as np
 from numba import prange
 
 from tinyllm.autograd import Tensor, no_grad, on_formulas
-from tinyllm.kernels.gemm import WIDTH, multiply, pack
+from tinyllm.kernels.gemm import multiply
 from tinyllm.kernels.jit import jit
+from tinyllm.kernels.packing import pack
 from tinyllm.kernels.recurrence import NO_MASK
+from tinyllm.kernels.tile import WIDTH
 from tinyllm.ops.arithmetic import as_tensor
 from tinyllm.ops.softmax import (
     dot, exponentials, exponentials_again, fill, hide, multiply_by, scores_gradient, softmax_formula)
@@ -65,7 +67,7 @@ def _split(x, num_heads):
 def attend(q, k_panels, v_panels, seen, step, allowed, allowed_step, strip, out, m, Z):
     """A few queries of one head: out (R, E), m (R,) and Z (R,) of q (R, D).
 
-    k_panels, v_panels  k^T (D, S) and v (S, E) as gemm.pack packs them
+    k_panels, v_panels  k^T (D, S) and v (S, E) as packing.pack packs them
     seen, step          row r sees the keys 0..seen + r * step - 1: step 1 for causal, else 0
     allowed             booleans: of these, only where allowed[r * allowed_step] is True; (0, 0): all of them
     strip               room for R rows of S numbers, rounded up to PAD
@@ -101,7 +103,7 @@ def attend_backward(dout, q, k_panels, v_panels, keys, seen, step, allowed, allo
                     dq, dk, dv, adds):
     """The gradients of attend: dq (R, D), and what these queries add to dk and dv (put there, if adds is 0).
 
-    k_panels, v_panels, keys  k^T (D, S), v^T (E, S) and k (S, D) as gemm.pack packs them
+    k_panels, v_panels, keys  k^T (D, S), v^T (E, S) and k (S, D) as packing.pack packs them
     w, dw                     two strips; room: for R rows of q or of dout, packed
     """
     R, D = q.shape

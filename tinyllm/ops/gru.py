@@ -37,8 +37,9 @@ from numba import prange
 from tinyllm.autograd import Tensor, on_formulas, recorded
 from tinyllm.kernels import recurrence, scratch
 from tinyllm.kernels.elementary import sigmoid, tanh
-from tinyllm.kernels.gemm import multiply, packed
+from tinyllm.kernels.gemm import multiply
 from tinyllm.kernels.jit import ELEMENTWISE, jit
+from tinyllm.kernels.packing import packed
 from tinyllm.kernels.recurrence import copy_row, rows_of, time_of
 from tinyllm.kernels.sums import add_row, column_sums
 from tinyllm.ops.arrangement import stack, where

@@ -25,8 +25,9 @@ from numba import prange
 
 from tinyllm.autograd import Tensor, on_formulas, recorded
 from tinyllm.kernels import scratch
-from tinyllm.kernels.gemm import BLOCK, packed, product, product_packed
+from tinyllm.kernels.gemm import product, product_packed
 from tinyllm.kernels.jit import jit
+from tinyllm.kernels.packing import BLOCK, packed
 from tinyllm.kernels.sums import column_sums
 from tinyllm.ops.cross_entropy import IGNORE, check_targets, cross_entropy_formula, distance_below, row_loss
 from tinyllm.ops.linear import linear_formula
