@@ -9,7 +9,7 @@ from tinyllm.kernels.jit import compiling, jit
 
 MOST = tile.ROWS[0]
 tile8, tile4, tile2, tile1 = tile.tile8, tile.tile4, tile.tile2, tile.tile1
-narrower_tile, narrowest_tile = tile.narrower_tile, tile.narrowest_tile
+narrower_tile, narrowest_tile, smallest_tile = tile.narrower_tile, tile.narrowest_tile, tile.smallest_tile
 
 
 @jit
@@ -18,7 +18,9 @@ def run(rows, vectors, a, b, scales, d, c, n):
     zero, weight, K = a.dtype.type(0), b.dtype.type(0), a.shape[1]
     where = (a.ctypes.data, a.strides[0], a.strides[1], b.ctypes.data, K, scales.ctypes.data,
              d.ctypes.data if d.size else 0, d.strides[0], c.ctypes.data, c.strides[0], n)
-    if vectors == 1:
+    if vectors == 1 and rows == 1:
+        smallest_tile(zero, weight, *where)
+    elif vectors == 1:
         narrowest_tile(zero, weight, *where)
     elif vectors == 2:
         narrower_tile(zero, weight, *where)
@@ -36,7 +38,7 @@ def run(rows, vectors, a, b, scales, d, c, n):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("plus", ["nothing", "itself", "a row"])
 @pytest.mark.parametrize("of_int8", [False, True])
-@pytest.mark.parametrize("rows, vectors", [(rows, 3) for rows in tile.ROWS] + [(MOST, 2), (MOST, 1)])
+@pytest.mark.parametrize("rows, vectors", [(rows, 3) for rows in tile.ROWS] + [(MOST, 2), (MOST, 1), (1, 1)])
 def test_one_tile(rng, rows, vectors, of_int8, plus, dtype):
     """For every number of columns: nothing beside them is touched; small integers, so that sums are exact."""
     K = 5

@@ -25,10 +25,10 @@ from numba import prange
 from tinyllm.kernels import scratch, threads
 from tinyllm.kernels.jit import compiling, jit
 from tinyllm.kernels.packing import BLOCK, STRIP, address, forward, pack_strips, packed, panels_shape, unpacked
-from tinyllm.kernels.tile import LANES, WIDTH, narrower_tile, narrowest_tile, tile1, tile2, tile4, tile8
+from tinyllm.kernels.tile import LANES, WIDTH, narrower_tile, narrowest_tile, smallest_tile, tile1, tile2, tile4, tile8
 
-# With these and BLOCK rows of k float32 takes 1.3 MB of a second-level cache on AVX-512 (of 2 MB where they were chosen),
-# half on AVX2
+# With these and BLOCK rows of k float32 takes 1.3 MB of a second-level cache on AVX-512 (of 2 MB where they were
+# chosen), half on AVX2
 BLOCK_PANELS = 11  # panels at a time
 BLOCK_ROWS = 128  # rows of A at a time, a multiple of STRIP
 ZERO = np.int64(0)  # a 0 that is written as a figure would be a type of its own, and compiled by itself
@@ -84,6 +84,9 @@ def _check(a, dtype, K, N, out, plus):
 def _multiply_strip(zero, weight, rows, a, a_row, a_k, b, K, scales, d, d_row, c, c_row, n):
     """Up to STRIP rows of C against one block of a panel: in one tile, narrower for few columns, or in the tiles that
     their number is the sum of."""
+    if rows == 1 and n <= LANES:
+        smallest_tile(zero, weight, a, a_row, a_k, b, K, scales, d, d_row, c, c_row, n)
+        return
     if rows == STRIP and n <= LANES:
         narrowest_tile(zero, weight, a, a_row, a_k, b, K, scales, d, d_row, c, c_row, n)
         return

@@ -17,7 +17,8 @@ each block of k), whatever the number of rows, so a row computed alone has the b
     neon       12      8 4 2 1    128-bit vectors (32 registers of 4 floats: ARM, and the rest)
 
 Three vectors a row and as many rows as the registers hold, for then a number of A that was loaded is used three
-times.  The last columns of a matrix, up to one or two vectors of them, have narrower tiles of the most rows.
+times.  The last columns of a matrix, up to one or two vectors of them, have narrower tiles of the most rows; for one
+row, which waits for memory, one vector of them is all that is read.
 
 B may be int8, a quarter of the bytes to read: its numbers become floats in registers, and at the end the sums of a
 column are multiplied by the column's scale.
@@ -199,6 +200,7 @@ def _make_tile(rows, vectors=VECTORS_PER_ROW):
 
 tile8, tile4, tile2, tile1 = (_make_tile(rows) for rows in (8, 4, 2, 1))
 narrower_tile, narrowest_tile = (_make_tile(ROWS[0], vectors) for vectors in (2, 1))
+smallest_tile = _make_tile(1, 1)
 
 
 @intrinsic

@@ -61,7 +61,8 @@ def heads(part, model, i, h, t, first, end, keys, values, fresh, rooms):
         return
     qkv = rooms.products[part, 0, :B * 3 * U].reshape((B, 3 * U))[:, :3 * U]
     linear_rows(h, model, i, part, qkv)
-    for r in range(B):
+    for i in range(B):
+        r = i if t % 2 == 0 else B - 1 - i  # there and back: what was read last is still in the cache
         k, v = qkv[r][U:2 * U], qkv[r][2 * U:]
         copy_row(k, fresh[0, r, t, begin:last])
         copy_row(v, fresh[1, r, t, begin:last])

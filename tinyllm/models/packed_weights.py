@@ -13,7 +13,7 @@ A table says where the share of a part in a piece begins, so that one compiled k
     for each attention layer    W_qkv packed, b_qkv, W_out packed, b_out, gain, bias
     at the end                  W, b of the projection if there is one, then W, b of the output layer
 
-Matrices are packed as packing.pack packs them, as floats or, rounded, as int8 (int8.py); all else is floats, the scales of
+Matrices are packed as packing.py says, as floats or, rounded, as int8 (int8.py); all else is floats, the scales of
 int8 too.  Each share begins on a cache line.  Embedding, gain and bias are read by all.
 """
 import math
