@@ -23,11 +23,11 @@ import numpy as np
 
 from benchmarks.sizes import SIZES, TOKENS
 from benchmarks.worker import using
+from tinyllm.training.sizes import GATES
 
 SQUARE = 2048  # rows and columns of the product
 MEMORY = 1 << 30  # bytes, more than caches hold
 SECONDS = 0.5  # that each of them is repeated; the fastest counts
-GATES = {"gru": 3, "lstm": 4}
 
 
 def cell(gates, K, H):

@@ -4,8 +4,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 cache=$(mktemp -d)
 trap 'rm -rf "$cache"' EXIT
-tests=(tests/test_cases.py tests/test_optim.py tests/kernels/test_sums.py tests/decoding/test_sampling.py
-       tests/decoding/test_beam.py tests/models/test_decode_kernel.py tests/ops/test_viterbi.py
+tests=(tests/test_cases.py tests/test_optim.py tests/kernels/test_sums.py tests/kernels/test_recurrence.py
+       tests/decoding/test_sampling.py tests/decoding/test_beam.py tests/models/test_decode_kernel.py tests/ops/test_viterbi.py
        tests/models/test_int8.py tests/text/test_merges.py tests/training/test_average.py)
 
 echo "with compilation off"

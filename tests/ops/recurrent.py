@@ -13,8 +13,7 @@ from tests.oracle import FORMULA_TOLERANCE, TORCH_TOLERANCE, assert_close, torch
 from tinyllm.autograd import Tensor, formulas, no_grad
 from tinyllm.gradcheck import gradcheck
 from tinyllm.kernels import threads
-from tinyllm.kernels.jit import compiling
-from tinyllm.ops.embedding import embedding, table_of
+from tinyllm.ops import gru, lstm, rnn
 
 
 class Cell(NamedTuple):
@@ -26,6 +25,11 @@ class Cell(NamedTuple):
     def h(self, out):
         """The hidden states (B, T, H) within what the op returns."""
         return out[0] if self.states == 2 else out
+
+
+RNN = Cell(rnn, gates=1, states=1, torch_name="RNN")
+GRU = Cell(gru, gates=3, states=1, torch_name="GRU")
+LSTM = Cell(lstm, gates=4, states=2, torch_name="LSTM")
 
 
 MASKS = ["none", "some", "one"]
@@ -70,61 +74,6 @@ def check_kernel_equals_formula(cell, dtype, shape, mask, reverse, seed):
     assert_close(kernel, formula, FORMULA_TOLERANCE[dtype])
     for ours, expected in zip(kernel_grads, formula_grads, strict=True):
         assert_close(ours, expected, FORMULA_TOLERANCE[dtype])
-
-
-def check_rows_of_a_table(cell, rng, dtype, V, mask, reverse):
-    """x = embedding(ids, table): kernel equals formula where x is used once more, and has the bits of x alone."""
-    arrays, ids = draw(cell, rng, B=3, T=5, dtype=dtype), rng.integers(0, V, (3, 5))
-    table, options = rng.standard_normal((V, 4)).astype(dtype), dict(valid=draw_mask(mask, rng, 3, 5), reverse=reverse)
-    dout = rng.standard_normal(run(cell, arrays)[0].shape).astype(dtype)
-
-    def of_table(on):
-        tensors = [Tensor(a, requires_grad=True) for a in (table, *arrays[1:])]
-        with on():
-            x = embedding(ids, tensors[0])
-            out = cell.op(x, *tensors[1:], **options)
-            (out * x[:, :, :1]).backward(dout)
-        return table_of(x)[1], out.data, [t.grad for t in tensors]
-
-    by_table, kernel, kernel_grads = of_table(contextlib.nullcontext)
-    _, formula, formula_grads = of_table(formulas)
-    assert (by_table is not None) == (2 * V <= ids.size)
-    alone, _ = run(cell, [table[ids], *arrays[1:]], **options)
-    if compiling():  # NumPy's product has other bits for other shapes
-        np.testing.assert_array_equal(kernel, alone)
-    assert_close(kernel, formula, FORMULA_TOLERANCE[dtype])
-    for ours, expected in zip(kernel_grads, formula_grads, strict=True):
-        assert_close(ours, expected, FORMULA_TOLERANCE[dtype])
-
-
-def check_whose_gradient(cell, rng, V=3):
-    """A table's gradient comes by way of x: not where x has no history, nor where x itself requires one."""
-    arrays, ids, table = draw(cell, rng, B=3, T=5), rng.integers(0, V, (3, 5)), rng.standard_normal((V, 4))
-    dout = rng.standard_normal(run(cell, arrays)[0].shape)
-    _, (dx, *_) = run(cell, [table[ids], *arrays[1:]], dout)
-    others = [Tensor(a, requires_grad=True) for a in arrays[1:]]
-    weight = Tensor(table, requires_grad=True)
-    with no_grad():
-        x = embedding(ids, weight)
-    cell.op(x, *others).backward(dout)
-    assert weight.grad is None and x.grad is None
-    x = embedding(ids, Tensor(np.asfortranarray(table)))
-    x.requires_grad = True
-    cell.op(x, *others).backward(dout)
-    assert_close(x.grad, dx, 1e-12)
-    cell.op(embedding(ids, Tensor(np.asfortranarray(table))), *others).backward(dout)  # nothing of x is wanted
-    cell.op(embedding(ids, weight), *others).backward(dout)
-    expected = np.zeros_like(table)
-    np.add.at(expected, ids, dx)
-    assert_close(weight.grad, expected, 1e-12)
-
-
-def check_empty_batch(cell, rng):
-    arrays = draw(cell, rng, B=0)
-    out, _ = run(cell, arrays)
-    _, grads = run(cell, arrays, np.zeros_like(out))
-    for array, grad in zip(arrays, grads, strict=True):
-        np.testing.assert_array_equal(grad, np.zeros_like(array))
 
 
 def check_gradient(cell, rng, mask, reverse):

@@ -113,6 +113,7 @@ def _multiply_panels(M, a, a_row, a_k, weight, b, b_panel, b_row, K, first, last
 
     weight is a number of the type of the panels, whose address is b: one code for all their layouts.
     strips is room for BLOCK of k of A packed, or empty: A is read from where it lies.
+    scales is the address of a float for each column, read only where the panels are int8.
     Where nothing is added, d and d_row are 0, so that it stays nothing from one row to the next.
     """
     item, zero = strips.itemsize, strips.dtype.type(0)

@@ -136,4 +136,5 @@ else:
 
 def unpacked(panels, N):
     """What was packed, where nothing is compiled."""
-    return panels.transpose(1, 0, 2).reshape(panels.shape[1], -1)[:, :N]
+    P, K, _ = panels.shape
+    return panels.transpose(1, 0, 2).reshape(K, P * WIDTH)[:, :N]
