@@ -5,8 +5,9 @@ cd "$(dirname "$0")/.."
 cache=$(mktemp -d)
 trap 'rm -rf "$cache"' EXIT
 tests=(tests/test_cases.py tests/test_optim.py tests/kernels/test_sums.py tests/kernels/test_recurrence.py
-       tests/decoding/test_sampling.py tests/decoding/test_beam.py tests/models/test_decode_kernel.py tests/ops/test_viterbi.py
-       tests/models/test_int8.py tests/text/test_merges.py tests/training/test_average.py)
+       tests/decoding/test_sampling.py tests/decoding/test_beam.py tests/models/test_decode_kernel.py
+       tests/models/test_int8.py tests/ops/test_viterbi.py tests/text/test_merges.py
+       tests/training/test_average.py)
 
 echo "with compilation off"
 NUMBA_DISABLE_JIT=1 NUMBA_CACHE_DIR="$cache/plain" python -m pytest -q "${tests[@]}"
