@@ -75,6 +75,25 @@ def test_multiply_in_a_kernel_equals_product(dtype, M, K, N, adds, seed):
 
 
 @jit
+def multiply_row_in_a_kernel(a, b, out):
+    gemm.multiply_row(a, b, out)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@given(K=SIZES, N=SIZES, beside=st.integers(0, 2), seed=st.integers(0, 99))
+def test_multiply_row_equals_product(dtype, K, N, beside, seed):
+    """To the last bit where compiled; what b has beyond N is nan, and beside out nothing changes."""
+    a, b, c = matrices(1, K, N, dtype, seed)
+    padded = np.full((K, (-(-N // LANES) + beside) * LANES), np.nan, dtype)
+    padded[:, :N] = b
+    wide, outside = np.full((1, N + 1), 7, dtype), c.copy()
+    multiply_row_in_a_kernel(a, padded, wide[:, :N])
+    gemm.product(a, b, outside)
+    assert_close(wide[:, :N], outside, 0 if compiling() else TOLERANCE[dtype])
+    assert wide[0, N] == 7
+
+
+@jit
 def multiply_by_int8(a, b, panels, scales, out, adds):
     packing.pack(b, panels)
     gemm.multiply_scaled(a, panels, scales, out, adds)

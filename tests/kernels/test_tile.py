@@ -9,17 +9,24 @@ from tinyllm.kernels.jit import compiling, jit
 
 MOST = tile.ROWS[0]
 tile8, tile4, tile2, tile1 = tile.tile8, tile.tile4, tile.tile2, tile.tile1
-narrower_tile, narrowest_tile, smallest_tile = tile.narrower_tile, tile.narrowest_tile, tile.smallest_tile
+narrower_tile, narrowest_tile = tile.narrower_tile, tile.narrowest_tile
+row8, row4, row2, row1 = tile.row8, tile.row4, tile.row2, tile.row1
 
 
 @jit
 def run(rows, vectors, a, b, scales, d, c, n):
-    """One tile of this many rows and vectors; b (K, WIDTH) as it is packed; an empty d is not added."""
+    """One tile of this many rows and vectors; an empty d is not added."""
     zero, weight, K = a.dtype.type(0), b.dtype.type(0), a.shape[1]
-    where = (a.ctypes.data, a.strides[0], a.strides[1], b.ctypes.data, K, scales.ctypes.data,
+    where = (a.ctypes.data, a.strides[0], a.strides[1], b.ctypes.data, b.strides[0], K, scales.ctypes.data,
              d.ctypes.data if d.size else 0, d.strides[0], c.ctypes.data, c.strides[0], n)
-    if vectors == 1 and rows == 1:
-        smallest_tile(zero, weight, *where)
+    if rows == 1 and vectors == 8:
+        row8(zero, weight, *where)
+    elif rows == 1 and vectors == 4:
+        row4(zero, weight, *where)
+    elif rows == 1 and vectors == 2:
+        row2(zero, weight, *where)
+    elif rows == 1 and vectors == 1:
+        row1(zero, weight, *where)
     elif vectors == 1:
         narrowest_tile(zero, weight, *where)
     elif vectors == 2:
@@ -38,17 +45,18 @@ def run(rows, vectors, a, b, scales, d, c, n):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("plus", ["nothing", "itself", "a row"])
 @pytest.mark.parametrize("of_int8", [False, True])
-@pytest.mark.parametrize("rows, vectors", [(rows, 3) for rows in tile.ROWS] + [(MOST, 2), (MOST, 1), (1, 1)])
+@pytest.mark.parametrize("rows, vectors", [(rows, 3) for rows in tile.ROWS] + [
+    (MOST, 2), (MOST, 1), (1, 8), (1, 4), (1, 2), (1, 1)])
 def test_one_tile(rng, rows, vectors, of_int8, plus, dtype):
     """For every number of columns: nothing beside them is touched; small integers, so that sums are exact."""
-    K = 5
+    K, columns = 5, vectors * tile.LANES
     a = rng.integers(-4, 5, (rows, K)).astype(dtype)
-    b = rng.integers(-127, 128, (K, tile.WIDTH)).astype(np.int8 if of_int8 else dtype)
-    scales = 2.0 ** rng.integers(-9, 10, tile.WIDTH).astype(dtype)
-    real = b * scales if of_int8 else b
-    row = rng.integers(-4, 5, tile.WIDTH).astype(dtype)
-    for n in range(1, vectors * tile.LANES + 1):
-        c = np.full((rows + 1, tile.WIDTH + 1), 7, dtype)
+    b = rng.integers(-127, 128, (K, columns + 1)).astype(np.int8 if of_int8 else dtype)
+    scales = 2.0 ** rng.integers(-9, 10, columns).astype(dtype)
+    real = b[:, :-1] * scales if of_int8 else b
+    row = rng.integers(-4, 5, columns).astype(dtype)
+    for n in range(1, columns + 1):
+        c = np.full((rows + 1, columns + 1), 7, dtype)
         d = {"nothing": c[:0], "itself": c, "a row": np.broadcast_to(row[:n], (rows, n))}[plus]
         run(rows, vectors, a, b, scales, d, c, n)
         expected = np.full_like(c, 7)

@@ -11,6 +11,7 @@ from tinyllm.kernels.packing import BLOCK
 from tinyllm.kernels.jit import compiling
 from tinyllm.models import LanguageModel
 from tinyllm.models import language_model as module
+from tinyllm.models import packed_weights
 from tinyllm.models.decode_kernel import WholeLoop
 from tinyllm.models.packed_weights import share
 
@@ -127,12 +128,16 @@ def test_a_stream_is_the_plain_one(B, choice):
     np.testing.assert_array_equal(kernel, plain)
 
 
+@pytest.mark.parametrize("small", [packed_weights.SMALL, 0])
 @pytest.mark.parametrize("number", [1, 2, 5])
-@pytest.mark.parametrize("cell", ["gru", "lstm", "rnn"])
-def test_parts_change_nothing(cell, number, monkeypatch):
+@pytest.mark.parametrize("cell, tied", [("gru", False), ("lstm", True), ("rnn", False)])
+def test_parts_change_nothing(cell, tied, number, small, monkeypatch):
     """Into however many parts each layer is split: more than heads, and sizes that none of them divides."""
-    lm = model(vocab_size=100, embed_dim=37, hidden_dim=70, cell=cell, num_layers=2, num_attention_layers=2)
+    lm = model(vocab_size=100, embed_dim=37, hidden_dim=70, cell=cell, num_layers=2, num_attention_layers=2,
+               tie_weights=tied)
     monkeypatch.setattr(threads, "count", lambda: number)
+    monkeypatch.setattr(packed_weights, "SMALL", small)
+    assert WholeLoop(lm).packed.by_rows == (small > 0)
     assert WholeLoop(lm).packed.places.shape[1] == number
     check_equal(lm, B=7, n=20, context=9)
     check_equal(lm, B=1, n=6)
@@ -179,6 +184,39 @@ def test_a_state_read_before_is_not_written():
     WholeLoop(lm)(state, np.array([3, 4]), np.full((3, 2), 0.5), drawing)
     np.testing.assert_array_equal(held, before)
     assert not np.array_equal(state.hidden, before) and len(state.attention[0]) == 4
+
+
+@pytest.mark.parametrize("context", [None, 6, 0])
+def test_calls_on_a_state_that_others_move_too(context):
+    """Between its calls the loop keeps what attention reads, unless the state is another, or was changed meanwhile."""
+    lm, rng = model(num_attention_layers=2), np.random.default_rng(4)
+    loop, states = WholeLoop(lm), [lm.initial_state(2, context) for _ in range(2)]
+    settings = checked_settings("test", V)
+    drawings = [Drawing(settings, np.zeros(V, bool), np.zeros((2, V), bool), np.zeros(2, bool), -1) for _ in range(2)]
+
+    def write(n):
+        u = rng.random((n, 2))
+        with threads.limited(1):
+            plain = np.stack(list(steps(lm.step, states[0], np.array([3, 4]), u, drawings[0])))
+        np.testing.assert_array_equal(loop(states[1], np.array([3, 4]), u, drawings[1]), plain)
+
+    def between(change):
+        for state in states:
+            change(state)
+
+    write(2)
+    packed = loop.past.keys
+    write(5)
+    assert loop.past.keys is packed  # there was room
+    between(lambda state: lm.step(state, np.array([5, 6])))
+    write(3)
+    between(lambda state: state.load({name: array[..., ::-1].copy() for name, array in state.arrays().items()}))
+    write(3)
+    between(lambda state: [past.select([1, 0]) for past in state.attention])
+    write(3)
+    write(60)  # more than there was room for
+    states[:] = [lm.initial_state(2, context) for _ in range(2)]  # another text
+    write(4)
 
 
 def test_pieces_begin_on_cache_lines():

@@ -30,17 +30,38 @@ def test_windows_with_the_past_equal_the_whole(rng):
     assert len(past) == 9
 
 
+@pytest.mark.parametrize("asked", [1, 7, 30])
 @pytest.mark.parametrize("context", [0, 1, 4])
-def test_what_lies_beyond_the_context_is_let_go(rng, context):
+def test_what_lies_beyond_the_context_is_let_go(rng, context, asked):
     past = KeyValues(1, 2, context, dtype=np.float64)
     rows = rng.standard_normal((1, 30, 2))
     for t in range(30):
         past.append(rows[:, t:t + 1], -rows[:, t:t + 1])
         expected = rows[:, max(0, t + 1 - context):t + 1] if context else rows[:, :0]
-        np.testing.assert_array_equal(past.keys(), expected)
-        np.testing.assert_array_equal(past.values(), -expected)
+        assert len(past) == expected.shape[1] and len(past._pieces) <= max(1, context + 1)
+        if (t + 1) % asked == 0:
+            np.testing.assert_array_equal(past.keys(), expected)
+            np.testing.assert_array_equal(past.values(), -expected)
     past.append(rows, -rows)  # a window longer than the context
     np.testing.assert_array_equal(past.keys(), rows[:, 30 - context:])
+
+
+def test_every_change_of_a_past_is_counted(rng):
+    past = KeyValues(2, 3, dtype=np.float64)
+    k, v, new = rng.standard_normal((3, 2, 4, 3))
+    past.append(k, v)
+    past.append(new[:, :1], new[:, 1:2])
+    k[...] = v[...] = 0  # copies are held
+    held, before = past.both(), past.both().copy()
+    np.testing.assert_array_equal(past.keys()[:, 4:], new[:, :1])
+    np.testing.assert_array_equal(past.values()[:, 4:], new[:, 1:2])
+    assert before[:, :, :4].all() and past.changes == 2
+    past.select([1, 1, 0])
+    np.testing.assert_array_equal(past.both(), before[:, [1, 1, 0]])
+    past.load(new, -new)
+    np.testing.assert_array_equal(past.both(), [new, -new])
+    assert past.changes == 4
+    np.testing.assert_array_equal(held, before)  # what was handed out stays
 
 
 def test_a_past_goes_with_causal_alone(rng):

@@ -114,6 +114,6 @@ def _tokens(step, state, prompt_ids, max_tokens, rng, drawing, read, loop):
         u = np.zeros((n, len(ids))) if rng is None else rng.random((n, len(ids)))
         for ids in loop(state, ids, u, drawing) if loop else steps(step, state, ids, u, drawing):
             yield ids
-            if (ids == drawing.stop_id).all():
+            if drawing.stop_id >= 0 and (ids == drawing.stop_id).all():
                 return
         written, size = written + n, min(2 * size, LONGEST)

@@ -25,7 +25,8 @@ from numba import prange
 from tinyllm.kernels import scratch, threads
 from tinyllm.kernels.jit import compiling, jit
 from tinyllm.kernels.packing import BLOCK, STRIP, address, forward, pack_strips, packed, panels_shape, unpacked
-from tinyllm.kernels.tile import LANES, WIDTH, narrower_tile, narrowest_tile, smallest_tile, tile1, tile2, tile4, tile8
+from tinyllm.kernels.tile import (
+    LANES, WIDTH, narrower_tile, narrowest_tile, row1, row2, row4, row8, tile1, tile2, tile4, tile8)
 
 # With these and BLOCK rows of k float32 takes 1.3 MB of a second-level cache on AVX-512 (of 2 MB where they were
 # chosen), half on AVX2
@@ -81,29 +82,32 @@ def _check(a, dtype, K, N, out, plus):
 
 
 @jit
-def _multiply_strip(zero, weight, rows, a, a_row, a_k, b, K, scales, d, d_row, c, c_row, n):
+def _multiply_strip(zero, weight, rows, a, a_row, a_k, b, b_row, K, scales, d, d_row, c, c_row, n):
     """Up to STRIP rows of C against one block of a panel: in one tile, narrower for few columns, or in the tiles that
     their number is the sum of."""
     if rows == 1 and n <= LANES:
-        smallest_tile(zero, weight, a, a_row, a_k, b, K, scales, d, d_row, c, c_row, n)
+        row1(zero, weight, a, a_row, a_k, b, b_row, K, scales, d, d_row, c, c_row, n)
+        return
+    if rows == 1 and n <= 2 * LANES:
+        row2(zero, weight, a, a_row, a_k, b, b_row, K, scales, d, d_row, c, c_row, n)
         return
     if rows == STRIP and n <= LANES:
-        narrowest_tile(zero, weight, a, a_row, a_k, b, K, scales, d, d_row, c, c_row, n)
+        narrowest_tile(zero, weight, a, a_row, a_k, b, b_row, K, scales, d, d_row, c, c_row, n)
         return
     if rows == STRIP and n <= 2 * LANES:
-        narrower_tile(zero, weight, a, a_row, a_k, b, K, scales, d, d_row, c, c_row, n)
+        narrower_tile(zero, weight, a, a_row, a_k, b, b_row, K, scales, d, d_row, c, c_row, n)
         return
     if rows == 8:
-        tile8(zero, weight, a, a_row, a_k, b, K, scales, d, d_row, c, c_row, n)
+        tile8(zero, weight, a, a_row, a_k, b, b_row, K, scales, d, d_row, c, c_row, n)
         return
     if rows & 4:
-        tile4(zero, weight, a, a_row, a_k, b, K, scales, d, d_row, c, c_row, n)
+        tile4(zero, weight, a, a_row, a_k, b, b_row, K, scales, d, d_row, c, c_row, n)
         a, c, d = a + 4 * a_row, c + 4 * c_row, d + 4 * d_row
     if rows & 2:
-        tile2(zero, weight, a, a_row, a_k, b, K, scales, d, d_row, c, c_row, n)
+        tile2(zero, weight, a, a_row, a_k, b, b_row, K, scales, d, d_row, c, c_row, n)
         a, c, d = a + 2 * a_row, c + 2 * c_row, d + 2 * d_row
     if rows & 1:
-        tile1(zero, weight, a, a_row, a_k, b, K, scales, d, d_row, c, c_row, n)
+        tile1(zero, weight, a, a_row, a_k, b, b_row, K, scales, d, d_row, c, c_row, n)
 
 
 @jit
@@ -134,7 +138,7 @@ def _multiply_panels(M, a, a_row, a_k, weight, b, b_panel, b_row, K, first, last
                     n = min(WIDTH, N - p * WIDTH)
                     for m in range(0, rows, STRIP):
                         _multiply_strip(zero, weight, min(STRIP, rows - m), block + m // STRIP * block_strip, block_row,
-                                        block_k, here, length, scales + column,
+                                        block_k, here, b_row, length, scales + column,
                                         d + (m0 + m) * d_row + column if d else 0, d_row,
                                         c + (m0 + m) * c_row + column, c_row, n)
 
@@ -178,6 +182,29 @@ if compiling():
                          np.int64(panels.ctypes.data), panels.strides[0], panels.strides[1], panels.shape[1],
                          ZERO, panels.shape[0], np.int64(scales.ctypes.data), np.empty(0, a.dtype), c if adds else 0,
                          c_row if adds else 0, c, c_row, out.shape[1])
+
+    @jit
+    def multiply_row(a, b, out):
+        """out = a @ b for one row, b as it lies: a (1, K), out (1, N), b (K, N rounded up to whole vectors)."""
+        N, (b_row, item), zero = out.shape[1], b.strides, a.dtype.type(0)
+        for k0 in range(0, a.shape[1], BLOCK):
+            length, column = min(BLOCK, a.shape[1] - k0), 0
+            x, y, c = a.ctypes.data + k0 * item, b.ctypes.data + k0 * b_row, np.int64(out.ctypes.data)
+            while column < N:
+                vectors, at = (N - column + LANES - 1) // LANES, column * item
+                d, where = c + at if k0 else 0, (x, 0, item, y + at, b_row, length, ZERO)
+                if vectors >= 8:
+                    row8(zero, zero, *where, d, 0, c + at, 0, min(N - column, 8 * LANES))
+                    column += 8 * LANES
+                elif vectors >= 4:
+                    row4(zero, zero, *where, d, 0, c + at, 0, min(N - column, 4 * LANES))
+                    column += 4 * LANES
+                elif vectors >= 2:
+                    row2(zero, zero, *where, d, 0, c + at, 0, min(N - column, 2 * LANES))
+                    column += 2 * LANES
+                else:
+                    row1(zero, zero, *where, d, 0, c + at, 0, N - column)
+                    column += LANES
 else:
     def multiply(a, panels, out, adds):
         """out (+)= a @ what was packed: a (M, K), panels (panels, K, WIDTH), out (M, N)."""
@@ -189,3 +216,7 @@ else:
         if panels.dtype == np.int8:
             b = b * scales[:out.shape[1]]
         product(a, b, out, out if adds else None)
+
+    def multiply_row(a, b, out):
+        """out = a @ b for one row, b as it lies: a (1, K), out (1, N), b (K, N rounded up to whole vectors)."""
+        product(a, b[:, :out.shape[1]], out)

@@ -17,8 +17,8 @@ each block of k), whatever the number of rows, so a row computed alone has the b
     neon       12      8 4 2 1    128-bit vectors (32 registers of 4 floats: ARM, and the rest)
 
 Three vectors a row and as many rows as the registers hold, for then a number of A that was loaded is used three
-times.  The last columns of a matrix, up to one or two vectors of them, have narrower tiles of the most rows; for one
-row, which waits for memory, one vector of them is all that is read.
+times.  The last columns of a matrix, up to one or two vectors of them, have narrower tiles of the most rows.  One row waits for
+memory: it has tiles of 1, 2, 4 and 8 vectors as well, so that no more is read than there is, and all of a row of B.
 
 B may be int8, a quarter of the bytes to read: its numbers become floats in registers, and at the end the sums of a
 column are multiplied by the column's scale.
@@ -58,21 +58,21 @@ WIDTH = LANES * VECTORS_PER_ROW
 
 
 def _make_tile(rows, vectors=VECTORS_PER_ROW):
-    """tile(zero, weight, a, a_row, a_k, b, K, scales, d, d_row, c, c_row, n) for this many rows and vectors of a row.
+    """tile(zero, weight, a, a_row, a_k, b, b_row, K, scales, d, d_row, c, c_row, n): so many rows, and vectors of a row.
 
     zero         a float of the dtype, which chooses float32 or float64
     weight       a number of the type that B has: that of zero, or int8
-    a, b, c, d   addresses; a_row, a_k, c_row, d_row strides in bytes, as NumPy's; b is packed, WIDTH numbers a k
+    a, b, c, d   addresses; a_row, a_k, b_row, c_row, d_row strides in bytes, as NumPy's; b has whole vectors
     scales       where B is int8, the address of a float for each column, also for those that do not exist
     d            what is added: c itself, a row for all (d_row 0), or at address 0 nothing
     n            columns of C that exist, 1..vectors * LANES: the others are neither read nor written
     """
     @intrinsic
-    def tile(typingctx, zero, weight, a, a_row, a_k, b, K, scales, d, d_row, c, c_row, n):
-        signature = types.void(zero, weight, *[types.intp] * 11)
+    def tile(typingctx, zero, weight, a, a_row, a_k, b, b_row, K, scales, d, d_row, c, c_row, n):
+        signature = types.void(zero, weight, *[types.intp] * 12)
 
         def codegen(context, builder, signature, args):
-            _, _, a, a_row, a_k, b, K, scales, d, d_row, c, c_row, n = args
+            _, _, a, a_row, a_k, b, b_row, K, scales, d, d_row, c, c_row, n = args
             i64, i32, byte = ir.IntType(64), ir.IntType(32), ir.IntType(8)
             scalar = ir.FloatType() if signature.args[0] == types.float32 else ir.DoubleType()
             bytes_each, weight_bytes = (type_.bitwidth // 8 for type_ in signature.args[:2])
@@ -131,15 +131,16 @@ def _make_tile(rows, vectors=VECTORS_PER_ROW):
             for mv in grid:
                 sums[mv] = builder.phi(vector)
                 sums[mv].add_incoming(ir.Constant(vector, [0.0] * LANES), before)
-            b_row = builder.gep(b, [builder.mul(k, i64(WIDTH * weight_bytes))])
+            b_k = builder.gep(b, [builder.mul(k, b_row)])
             b_now = []
             for v in range(vectors):
-                place = builder.gep(b_row, [i64(v * LANES * weight_bytes)])
+                place = builder.gep(b_k, [i64(v * LANES * weight_bytes)])
                 b_now.append(builder.load(builder.bitcast(place, weights.as_pointer())))
                 b_now[v].align = weight_bytes
                 if is_int8:
                     b_now[v] = builder.sitofp(b_now[v], vector)
-            prefetch(b_row, AHEAD * WIDTH * weight_bytes, vectors * LANES * weight_bytes, writes=0)
+            b_ahead = builder.gep(b_k, [builder.mul(b_row, i64(AHEAD))])
+            prefetch(b_ahead, 0, vectors * LANES * weight_bytes, writes=0)
             a_offset = builder.mul(k, a_k)
             if rows > 1:
                 # a line of the next rows of A at each k: these rows in turn, then 8 columns further
@@ -200,7 +201,7 @@ def _make_tile(rows, vectors=VECTORS_PER_ROW):
 
 tile8, tile4, tile2, tile1 = (_make_tile(rows) for rows in (8, 4, 2, 1))
 narrower_tile, narrowest_tile = (_make_tile(ROWS[0], vectors) for vectors in (2, 1))
-smallest_tile = _make_tile(1, 1)
+row8, row4, row2, row1 = (_make_tile(1, vectors) for vectors in (8, 4, 2, 1))
 
 
 @intrinsic

@@ -1,39 +1,43 @@
 """The attention layers of the whole loop (decode_kernel.py): one query of each row against the positions kept.
 
-The keys k^T and values of a head are packed as the product wants them, position s in column s and in row s, so that a
-new position is a column and a row more.  A part owns heads.
+The keys k^T of a head are packed as the product wants them, position s in column s, and its values lie row after row,
+so that a new position is a column and a row more.  A part owns heads.
 
 Shapes: B rows, n tokens, A heads of D = H / A columns, S positions, U = D times the heads of a part.
 """
 import numpy as np
 from numba import prange
 
-from tinyllm.kernels.gemm import multiply
+from tinyllm.kernels.gemm import multiply, multiply_row
 from tinyllm.kernels.jit import jit
 from tinyllm.kernels.packing import pack
 from tinyllm.kernels.recurrence import copy_row
-from tinyllm.kernels.tile import WIDTH
+from tinyllm.kernels.tile import LANES, WIDTH
 from tinyllm.models.packed_weights import linear_rows, share
 from tinyllm.ops.attention import PAD
 from tinyllm.ops.softmax import exponentials, fill, multiply_by
 
 
 @jit
-def _add_position(k, v, s, k_panels, v_panels):
-    """Put key and value (D,) of position s to the packed ones of their head."""
-    D, panel, column = k.shape[0], k_panels[s // WIDTH], s % WIDTH
-    for d in range(D):
-        panel[d, column] = k[d]
-    for p in range(v_panels.shape[0]):
-        row, n = v_panels[p, s], min(WIDTH, D - p * WIDTH)
-        for e in range(n):
-            row[e] = v[p * WIDTH + e]
-        for e in range(n, WIDTH):
-            row[e] = 0
+def _put_value(v, row):
+    """v (D,) into a row of whole vectors."""
+    copy_row(v, row[:v.shape[0]])
+    fill(row[v.shape[0]:], row.dtype.type(0))
 
 
 @jit
-def _attend(q, k_panels, v_panels, first, end, wide, out):
+def _add_position(k, v, s, k_panels, values):
+    """Put key and value (D,) of position s to those of their head."""
+    D, panel, column = k.shape[0], k_panels[s // WIDTH], s % WIDTH
+    for d in range(D):
+        if column == 0:
+            fill(panel[d], panel.dtype.type(0))  # so that nothing odd is multiplied
+        panel[d, column] = k[d]
+    _put_value(v, values[s])
+
+
+@jit
+def _attend(q, k_panels, values, first, end, wide, out):
     """out (1, D): what q (1, D) takes from the positions first..end - 1; ops.attention.attend for one query.
 
     wide  (1, end + WIDTH + PAD), room for scores: from the panel in which `first` is
@@ -44,7 +48,7 @@ def _attend(q, k_panels, v_panels, first, end, wide, out):
     fill(scores[n:], dtype(-np.inf))
     _, Z = exponentials(scores, dtype(1 / np.sqrt(q.shape[1])))
     multiply_by(scores, dtype(1) / Z)
-    multiply(wide[:, first - begin:end - begin], v_panels[:, first:end], out, 0)
+    multiply_row(wide[:, first - begin:end - begin], values[first:end], out)
 
 
 @jit
@@ -74,30 +78,53 @@ def heads(part, model, i, h, t, first, end, keys, values, fresh, rooms):
 
 
 @jit
-def _pack_share(part, parts, room, first, end, keys, values):
-    """Positions first..end - 1 of a KeyValues' room (2, B, positions, H), packed, of the heads of a part.
-
-    keys    (B, A, panels, D, WIDTH), room for more positions; 0 beyond the last, so that nothing odd is multiplied
-    values  (B, A, panels, positions, WIDTH)
-    """
-    B, A, D = keys.shape[0], keys.shape[1], keys.shape[3]
+def _pack_share(part, parts, both, keys, values):
+    """Keys and values (2, B, S, H), packed, of the heads of a part."""
+    S, B, A, D = both.shape[2], keys.shape[0], keys.shape[1], keys.shape[3]
     head, last = share(part, parts, A, np.int64(1))
-    used = (end - first + WIDTH - 1) // WIDTH
     for b in range(B):
         for a in range(head, last):
-            k, v = room[0, b, first:end, a * D:(a + 1) * D], room[1, b, first:end, a * D:(a + 1) * D]
-            pack(k.T, keys[b, a, :used])
-            pack(v, values[b, a, :, :end - first])
-            for p in range(used, keys.shape[2]):
-                for d in range(D):
-                    fill(keys[b, a, p, d], keys.dtype.type(0))
+            k, v = both[0, b, :, a * D:(a + 1) * D], both[1, b, :, a * D:(a + 1) * D]
+            pack(k.T, keys[b, a, :(S + WIDTH - 1) // WIDTH])
+            for s in range(S):
+                _put_value(v[s], values[b, a, s])
 
 
 @jit(parallel=True)
-def pack_heads(forks, parts, room, first, end, keys, values):
-    if forks:
-        for part in prange(parts):
-            _pack_share(np.int64(part), parts, room, first, end, keys, values)
-    else:
-        for part in range(parts):
-            _pack_share(part, parts, room, first, end, keys, values)
+def _pack_tasks(parts, both, keys, values):
+    for part in prange(parts):
+        _pack_share(np.int64(part), parts, both, keys, values)
+
+
+class PackedPast:
+    """The keys and values of every attention layer as the loop reads them, from one of its calls to the next.
+
+    They are packed anew only where the state's are not those that were left, or where there is no room for more.
+
+    keys    (layers, B, A, panels, D, WIDTH): k^T, whatever stands beyond the last panel begun
+    values  (layers, B, A, positions, D in whole vectors)
+    length  positions that they hold, of which the state's are the last
+    """
+
+    def __init__(self):
+        self.keys = self.values = None
+        self.length, self._left = 0, []
+
+    def read(self, attention, B, A, D, n, parts, dtype):
+        """Hold what the list of KeyValues does, for B rows and A heads of D columns, with room for n positions more."""
+        same = self.values is not None and self._left == [(kept, kept.changes) for kept in attention]
+        if same and self.length + n <= self.values.shape[3]:
+            return
+        self.keys = self.values = None  # given back before as much and more is taken
+        self.length, self._left = len(attention[0]) if attention else 0, []
+        panels = (2 * (self.length + n) + WIDTH - 1) // WIDTH  # each time twice as many, so that it is rarely done
+        self.keys = np.empty((len(attention), B, A, panels, D, WIDTH), dtype)
+        self.values = np.empty((len(attention), B, A, panels * WIDTH, (D + LANES - 1) // LANES * LANES), dtype)
+        for kept, k, v in zip(attention, self.keys, self.values):
+            _pack_tasks(parts, np.ascontiguousarray(kept.both()), k, v)
+
+    def append(self, attention, fresh):
+        """The loop has put n positions more here; now the KeyValues have them: fresh (layers, 2, B, n, H) is theirs."""
+        for kept, new in zip(attention, fresh):
+            kept.extend(new)
+        self.length, self._left = self.length + fresh.shape[3], [(kept, kept.changes) for kept in attention]

@@ -12,7 +12,7 @@ All parts work on every token, in stages, between which they wait for each other
     each attention layer    a part owns heads: their q, k, v, the scores and what they take from the values;
                             then it owns columns of W_out mixed + b
     [projection] output     a part owns columns
-    drawing                 a part owns rows of the batch
+    drawing                 a part owns rows of the batch; of a small output layer it computes their logits itself
 
 So a thread reads at every token the same share of the weights, keys and values, which stays in its cache.  Residual and
 layer norm after an attention layer need whole rows; every part does them for itself at the beginning of the next stage.
@@ -32,10 +32,9 @@ from numba import prange
 from tinyllm.decoding.sampling import NOTHING, check_drawn, sample_row
 from tinyllm.kernels import scratch, threads
 from tinyllm.kernels.jit import jit
-from tinyllm.kernels.packing import panels_shape
 from tinyllm.kernels.recurrence import copy_row
 from tinyllm.kernels.tile import WIDTH
-from tinyllm.models.decode_attention import heads, pack_heads
+from tinyllm.models.decode_attention import PackedPast, heads
 from tinyllm.models.pace import Pace
 from tinyllm.models.packed_weights import GRU, LSTM, UNITS, linear_rows, matrix_rows, pack_model, share
 from tinyllm.ops.attention import PAD
@@ -113,16 +112,17 @@ def _linear(part, model, i, x, y):
 
 
 @jit
-def _after(part, model, i, layers, h, rooms):
+def _after(part, model, i, layers, first, last, h, rooms):
     """The state (B, H) after so many attention layers, the pieces of the last being i..i + 5: LN(h + added).
 
-    h  (B, H), that before all of them
+    h            (B, H), that before all of them
+    first, last  the rows that are wanted
     """
     if layers == 0:
         return h
-    (B, H), sums, normed = h.shape, rooms.row[part, 0], rooms.normed[part]
+    H, sums, normed = h.shape[1], rooms.row[part, 0], rooms.normed[part]
     gain, bias = model.places[i + 4, part], model.places[i + 5, part]
-    for r in range(B):
+    for r in range(first, last):
         before, added = h[r] if layers == 1 else normed[r], rooms.added[r]
         for j in range(H):
             sums[j] = before[j] + added[j]
@@ -139,9 +139,18 @@ def _embed(model, i, x):
 
 
 @jit
-def _draw(part, model, u, settings, seen, banned, ended, stop_id, rooms, ids):
-    """The share of a part in ids (B,), drawn as decoding.generate.steps draws them, and embedded: some of the rows."""
-    first, last = share(part, model.places.shape[1], np.int64(ids.shape[0]), np.int64(1))
+def _rows_of_logits(part, model, i, h, first, last, rooms):
+    """Rows first..last - 1 of logits (B, V) = h w^T + b, which are pieces i and i + 1, from the shares of all parts."""
+    parts, V = model.places.shape[1], rooms.logits.shape[1]
+    for other in range(parts):
+        begin, end = share(other, parts, V, np.int64(WIDTH))
+        if end > begin:
+            linear_rows(h[first:last], model, i, other, rooms.logits[first:last, begin:end])
+
+
+@jit
+def _draw(first, last, part, model, u, settings, seen, banned, ended, stop_id, rooms, ids):
+    """Rows first..last - 1 of ids (B,), drawn as decoding.generate.steps draws them, and embedded."""
     for r in range(first, last):
         i = sample_row(rooms.logits[r], u[r], settings, seen[r], banned, rooms.numbers[part], rooms.ids[part])
         if i != NOTHING:
@@ -159,7 +168,7 @@ def _stage(stage, part, t, model, context, past, hidden, cells, keys, values, fr
            stop_id, written, rooms):
     """The share of a part in one stage of token t; arguments as _write has them."""
     layers, attention_layers = model.num_layers, model.num_attention_layers
-    before, after = hidden[t % 2], hidden[(t + 1) % 2]
+    before, after, B = hidden[t % 2], hidden[(t + 1) % 2], written.shape[1]
     if stage < layers:
         if stage == 0:
             x = rooms.x
@@ -167,24 +176,32 @@ def _stage(stage, part, t, model, context, past, hidden, cells, keys, values, fr
             x = after[stage - 1]
         _cell(part, model, 1 + 3 * stage, x, before[stage], after[stage], cells[stage], rooms)
         return
-    stage, i, h = stage - layers, 1 + 3 * layers, after[layers - 1]
+    stage, i, h, zero = stage - layers, 1 + 3 * layers, after[layers - 1], np.int64(0)
     if stage < 2 * attention_layers:
         a, i, end = stage // 2, i + stage // 2 * 6, past + t + 1
         if stage % 2 == 0:
             first = max(0, end - 1 - context) if context >= 0 else 0
-            heads(part, model, i, _after(part, model, i - 6, a, h, rooms), t, first, end, keys[a], values[a], fresh[a],
-                  rooms)
+            h = _after(part, model, i - 6, a, zero, B, h, rooms)
+            heads(part, model, i, h, t, first, end, keys[a], values[a], fresh[a], rooms)
         else:
             _linear(part, model, i + 2, rooms.mixed, rooms.added)
         return
     stage, i = stage - 2 * attention_layers, i + 6 * attention_layers
-    if stage == 0:
-        h = _after(part, model, i - 6, attention_layers, h, rooms)
-        _linear(part, model, i, h, rooms.x if model.projected else rooms.logits)
-    elif stage == 1 and model.projected:
-        _linear(part, model, i + 2, rooms.x, rooms.logits)
-    else:
-        _draw(part, model, u[t], settings, seen, banned, ended, stop_id, rooms, written[t])
+    first, last = share(part, model.places.shape[1], B, np.int64(1))
+    if model.projected:
+        if stage == 0:
+            _linear(part, model, i, _after(part, model, i - 6, attention_layers, zero, B, h, rooms), rooms.x)
+            return
+        h, stage, i = rooms.x, stage - 1, i + 2
+    elif stage == 0:
+        h = _after(part, model, i - 6, attention_layers, first if model.by_rows else zero,
+                   last if model.by_rows else B, h, rooms)
+    if model.by_rows:
+        _rows_of_logits(part, model, i, h, first, last, rooms)
+    elif stage == 0:
+        _linear(part, model, i, h, rooms.logits)
+        return
+    _draw(first, last, part, model, u[t], settings, seen, banned, ended, stop_id, rooms, written[t])
 
 
 @jit(parallel=True)
@@ -196,7 +213,7 @@ def _write(forks, t0, t1, model, context, past, hidden, cells, keys, values, fre
     context       how many earlier positions attention sees, -1: all; past of them are in keys and values
     hidden        (2, layers, B, H): h before token t lies in t % 2
     cells         (layers, B, H): c of lstm, moves on; of the other cells anything
-    keys, values  of each attention layer, packed as _pack_heads leaves them
+    keys, values  those of PackedPast
     fresh         (attention layers, 2, B, n, H): the keys and values of the new positions
     written       (n, B): the ids drawn; up to the first row with a NOTHING
     """
@@ -204,7 +221,7 @@ def _write(forks, t0, t1, model, context, past, hidden, cells, keys, values, fre
     last = ids if t0 == 0 else written[t0 - 1]
     for b in range(B):
         _embed(model, last[b], rooms.x[b])
-    stages = model.num_layers + 2 * model.num_attention_layers + model.projected + 2
+    stages = model.num_layers + 2 * model.num_attention_layers + model.projected + 2 - model.by_rows
     for t in range(t0, t1):
         for stage in range(stages):
             if forks and (B > 1 or stage + 1 < stages):  # one row is drawn sooner than a thread is there
@@ -229,25 +246,21 @@ class WholeLoop:
     """
 
     def __init__(self, model, int8=False):
-        self.packed, self.pace = pack_model(model, threads.count(), int8), Pace()
+        self.packed, self.past, self.pace = pack_model(model, threads.count(), int8), PackedPast(), Pace()
 
     def __call__(self, state, ids, u, drawing):
         (n, B), model, dtype = u.shape, self.packed, self.packed.vectors.dtype
         parts, L, A, H = model.places.shape[1], model.num_attention_layers, model.num_heads, model.hidden_dim
-        past = len(state.attention[0]) if L else 0
-        context = state.attention[0].context if L else None
-        keys = _room("keys", dtype, L, B, A, *panels_shape(H // A, past + n))
-        values = _room("values", dtype, L, B, A, *panels_shape(past + n, H // A))
-        for kept, k, v in zip(state.attention, keys, values):
-            pack_heads(self.pace.forks, parts, kept.room, kept.first, kept.end, k, v)
+        context, past = state.attention[0].context if L else None, self.past
+        past.read(state.attention, B, A, H // A, n, parts, dtype)
         hidden, cells = np.stack([state.hidden[0]] * 2), state.hidden[-1].copy()
-        fresh, rooms = _room("fresh", dtype, L, 2, B, n, H), Rooms.taken(model, B, past + n)
+        fresh, rooms = np.empty((L, 2, B, n, H), dtype), Rooms.taken(model, B, past.length + n)
         written, ids = np.zeros((n, B), np.int64), np.ascontiguousarray(ids, np.int64)
 
         def write(forks, t0, t1):
-            _write(forks, t0, t1, model, -1 if context is None else context, past, hidden, cells, keys, values, fresh,
-                   ids, u, drawing.settings, drawing.seen, drawing.banned, drawing.ended, drawing.stop_id, written,
-                   rooms)
+            _write(forks, t0, t1, model, -1 if context is None else context, past.length, hidden, cells, past.keys,
+                   past.values, fresh, ids, u, drawing.settings, drawing.seen, drawing.banned, drawing.ended,
+                   drawing.stop_id, written, rooms)
             if (written[t0:t1] == NOTHING).any():
                 check_drawn("sample", written[t0:t1][(written[t0:t1] == NOTHING).any(axis=1)][0])
 
@@ -257,6 +270,5 @@ class WholeLoop:
             else:
                 write(False, 0, n)
         state.hidden = [hidden[n % 2], cells][:len(state.hidden)]
-        for kept, new in zip(state.attention, fresh):
-            kept.append(*new)
+        past.append(state.attention, fresh)
         return written

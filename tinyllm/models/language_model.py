@@ -51,8 +51,7 @@ class State:
         """Stand where arrays() was taken."""
         self.hidden = [np.array(arrays[f"hidden.{i}"]) for i in range(len(self.hidden))]
         for i, past in enumerate(self.attention):
-            past.first = past.end = 0
-            past.append(arrays[f"keys.{i}"], arrays[f"values.{i}"])
+            past.load(arrays[f"keys.{i}"], arrays[f"values.{i}"])
 
 
 class NextToken(Module):

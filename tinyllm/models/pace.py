@@ -9,13 +9,17 @@ class Pace:
 
     On an idle machine a fork costs microseconds; where others want the cores, it waits milliseconds for them.  So now
     and then one token is written the other way, when what that may lose is little beside the time since it last did.
+    A thread's share of the weights leaves its cache meanwhile, which costs as much again, and threads that have become
+    slow are noticed without: trials of one thread are rare, trials of threads begin soon after they had to wait.
     """
 
     LONGEST = 16  # tokens until the clock is read again
-    PATIENCE = 50  # times what a trial loses
+    PATIENCE = {True: 200, False: 50}  # times what a trial loses, while there are threads, and while there are none
+    SOON = 2  # the same, after threads had to wait; doubled at each trial
 
     def __init__(self):
-        self.forks, self.seconds, self.tokens, self.again = False, [np.inf, np.inf], 1, 0.0
+        self.forks, self.seconds, self.tokens = True, [np.inf, np.inf], 1
+        self.again, self.patience = 0.0, self.PATIENCE[True]
 
     def run(self, n, write):
         """Tokens 0..n - 1 by write(forks, t0, t1)."""
@@ -29,8 +33,10 @@ class Pace:
             lost = self.seconds[not self.forks] - self.seconds[self.forks]
             self.tokens = min(2 * self.tokens, self.LONGEST)
             if tries:
-                self.again = now + self.PATIENCE * abs(lost)
+                self.again = now + self.patience * abs(lost)
+                self.patience = min(2 * self.patience, self.PATIENCE[self.forks])
             if lost < 0:
                 self.forks, self.tokens = not self.forks, 1
-                self.again = max(self.again, now)
+                self.patience = self.PATIENCE[True] if self.forks else self.SOON
+                self.again = now + self.patience * -lost
             t0 = t1

@@ -31,6 +31,7 @@ from tinyllm.models.int8 import quantize
 from tinyllm.ops.gru import gru_biases
 
 GRU, LSTM = 3, 4  # a cell is known by its number of gates; rnn has 1
+SMALL = 1 << 16  # numbers of an output layer that each part reads sooner than it waits for the others once more
 UNITS = 32  # hidden units that stay together: whole vectors, because what a loop leaves over may have other last bits
 
 
@@ -50,6 +51,7 @@ class Packed(NamedTuple):
     num_attention_layers: int
     num_heads: int
     projected: int       # 1: a projection H -> E stands before the output layer
+    by_rows: int         # 1: the output layer is so small that a part computes all the logits of the rows that it draws
 
 
 @jit
@@ -80,7 +82,8 @@ def pack_model(model, parts, int8=False):
         pieces += _linear_pieces(model.output)
     return Packed(*_laid_out(pieces, parts, int8), np.array([norm.eps for norm in model.norm], np.float64),
                   config["vocab_size"], config["embed_dim"], H, gates, config["num_layers"],
-                  config["num_attention_layers"], config["num_heads"], int(projected))
+                  config["num_attention_layers"], config["num_heads"], int(projected),
+                  int(pieces[-2][0].size <= SMALL))
 
 
 def _linear_pieces(linear, unit=WIDTH, blocks=1):

@@ -44,46 +44,51 @@ class SelfAttention(Module):
 class KeyValues:
     """The keys and values of earlier positions, at most `context` of them (None: all), for a batch of B rows.
 
-    room  (2, B, positions, H): keys and values, of which first..end are in use
+    What is here is never written again, so that it can be handed out as it is; pieces are joined when they are asked
+    for.
+
+    changes  how often they have changed: who keeps them in another form sees whether they are still the same
     """
 
     def __init__(self, batch, features, context=None, dtype=np.float32):
-        self.context = context
-        self.room = np.zeros((2, batch, 0, features), dtype)
-        self.first = self.end = 0
+        self.context, self.changes = context, 0
+        self._pieces = [np.zeros((2, batch, 0, features), dtype)]
 
     def __len__(self):
-        return self.end - self.first
+        held = sum(piece.shape[2] for piece in self._pieces)
+        return held if self.context is None else min(held, self.context)
+
+    def both(self):
+        """Keys and values, (2, B, S, H), not to be written."""
+        joined = self._pieces[0] if len(self._pieces) == 1 else np.concatenate(self._pieces, axis=2)
+        self._pieces = [joined[:, :, joined.shape[2] - len(self):]]
+        return self._pieces[0]
 
     def keys(self):
-        """(B, S, H), a copy: the room is written again later."""
-        return self.room[0, :, self.first:self.end].copy()
+        """(B, S, H), not to be written."""
+        return self.both()[0]
 
     def values(self):
-        """(B, S, H), a copy."""
-        return self.room[1, :, self.first:self.end].copy()
+        """(B, S, H), not to be written."""
+        return self.both()[1]
 
-    def reserve(self, positions):
-        """Make room for so many more positions."""
-        if self.end + positions > self.room.shape[2]:
-            kept = len(self)
-            bigger = np.zeros((*self.room.shape[:2], 2 * (kept + positions), self.room.shape[3]), self.room.dtype)
-            bigger[:, :, :kept] = self.room[:, :, self.first:self.end]
-            self.room, self.first, self.end = bigger, 0, kept
+    def append(self, k, v):
+        """Add copies of k and v (B, T, H) at the end; what lies beyond the context is let go."""
+        self.extend(np.stack([k, v]))
+
+    def extend(self, new):
+        """Add keys and values (2, B, T, H) that nobody will write again."""
+        self._replace([*self._pieces, new] if len(self) else [new])
+        while self.context is not None and sum(piece.shape[2] for piece in self._pieces[1:]) >= self.context > 0:
+            del self._pieces[0]
+
+    def load(self, k, v):
+        """Hold copies of k and v (B, T, H), and nothing else."""
+        self._replace([np.stack([k, v])])
 
     def select(self, rows):
         """Become these rows (R,), in this order; a row may be left out, or stand several times."""
-        self.room = np.take(self.room, rows, axis=1)
+        self._replace([np.take(self.both(), rows, axis=1)])
 
-    def append(self, k, v):
-        """Add k and v (B, T, H) at the end; what lies beyond the context is let go."""
-        T = k.shape[1]
-        if self.context is not None:
-            T = min(T, self.context)
-            k, v = k[:, k.shape[1] - T:], v[:, v.shape[1] - T:]
-        self.reserve(T)
-        self.room[0, :, self.end:self.end + T] = k
-        self.room[1, :, self.end:self.end + T] = v
-        self.end += T
-        if self.context is not None:
-            self.first = max(self.first, self.end - self.context)
+    def _replace(self, pieces):
+        self._pieces, self.changes = pieces, self.changes + 1
