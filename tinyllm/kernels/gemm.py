@@ -13,11 +13,12 @@ consecutive axis of A (A = X^T, the weight gradients), A is packed as well, BLOC
     multiply(a, panels, out, adds)          inside a kernel, on one thread: out (+)= a @ (what was packed)
                                             (panels[:, :k] multiplies by the first k rows of B only)
     multiply_scaled(a, panels, scales, out, adds)   the same with int8 that was packed, column n times scales[n]
+    multiply_row(a, b, out)                 the same for one row of A, out = a @ b, with b as it lies
 
 Threads take blocks of C and never parts of one sum, and each element of C is the same chain of sums whatever
 its block is: results are bit-identical for any number of threads, and for a row alone or among others.
 
-Compiled code cannot call NumPy's BLAS without SciPy; where compilation is off, all four are NumPy.
+Compiled code cannot call NumPy's BLAS without SciPy; where compilation is off, all five are NumPy.
 """
 import numpy as np
 from numba import prange
@@ -111,16 +112,15 @@ def _multiply_strip(zero, weight, rows, a, a_row, a_k, b, b_row, K, scales, d, d
 
 
 @jit
-def _multiply_panels(M, a, a_row, a_k, weight, b, b_panel, b_row, K, first, last, scales, strips, d, d_row, c, c_row,
-                     N):
+def _multiply_panels(zero, item, weight, M, a, a_row, a_k, b, b_panel, b_row, K, first, last, scales, strips, d, d_row,
+                     c, c_row, N):
     """Rows 0..M of C = A @ panels first..last - 1 (+ D), on one thread; addresses and strides in bytes.
 
-    weight is a number of the type of the panels, whose address is b: one code for all their layouts.
-    strips is room for BLOCK of k of A packed, or empty: A is read from where it lies.
+    zero is a number of the type of A, item its bytes, and weight one of the panels' type: one code for all layouts.
+    strips is the address of room for A packed, or 0: A is read from where it lies.
     scales is the address of a float for each column, read only where the panels are int8.
     Where nothing is added, d and d_row are 0, so that it stays nothing from one row to the next.
     """
-    item, zero = strips.itemsize, strips.dtype.type(0)
     for k0 in range(0, K, BLOCK):
         length = min(BLOCK, K - k0)
         if k0 > 0:
@@ -129,9 +129,9 @@ def _multiply_panels(M, a, a_row, a_k, weight, b, b_panel, b_row, K, first, last
             for m0 in range(0, M, BLOCK_ROWS):
                 rows, block = min(BLOCK_ROWS, M - m0), a + m0 * a_row + k0 * a_k
                 block_row, block_k, block_strip = a_row, a_k, STRIP * a_row
-                if strips.size:
-                    pack_strips(block, a_row, a_k, rows, length, strips)
-                    block, block_row = np.int64(strips.ctypes.data), item
+                if strips:
+                    pack_strips(zero, item, block, a_row, a_k, rows, length, strips)
+                    block, block_row = strips, item
                     block_k, block_strip = STRIP * item, STRIP * length * item
                 for p in range(p0, min(p0 + BLOCK_PANELS, last)):
                     here, column = b + p * b_panel + k0 * b_row, p * WIDTH * item
@@ -146,7 +146,7 @@ def _multiply_panels(M, a, a_row, a_k, weight, b, b_panel, b_row, K, first, last
 @jit(parallel=True)
 def _multiply_tasks(a, a_row, a_k, M, panels, strips, d, d_row, c, c_row, N):
     """C = A @ panels (+ D), blocks of C over threads; strips: for each thread room for A packed."""
-    P, parts, b = panels.shape[0], strips.shape[0], np.int64(panels.ctypes.data)
+    P, parts, b, zero = panels.shape[0], strips.shape[0], np.int64(panels.ctypes.data), panels.dtype.type(0)
     n_strips = (M + STRIP - 1) // STRIP
     by_rows = min(parts, n_strips) if M > BLOCK_ROWS or strips.size else 1  # what is packed, one thread packs
     by_panels = 1 if by_rows >= parts else min(P, (parts + by_rows - 1) // by_rows)
@@ -155,9 +155,10 @@ def _multiply_tasks(a, a_row, a_k, M, panels, strips, d, d_row, c, c_row, N):
         for task in range(tasks * part // parts, tasks * (part + 1) // parts):
             i, j = task // by_panels, task % by_panels
             s0, s1 = n_strips * i // by_rows, n_strips * (i + 1) // by_rows
-            _multiply_panels(min(M, s1 * STRIP) - s0 * STRIP, a + s0 * STRIP * a_row, a_row, a_k,
-                             panels.dtype.type(0), b, panels.strides[0], panels.strides[1], panels.shape[1],
-                             P * j // by_panels, P * (j + 1) // by_panels, ZERO, strips[part],
+            place = np.int64(strips[part].ctypes.data) if strips.size else ZERO
+            _multiply_panels(zero, panels.itemsize, zero, min(M, s1 * STRIP) - s0 * STRIP, a + s0 * STRIP * a_row,
+                             a_row, a_k, b, panels.strides[0], panels.strides[1], panels.shape[1],
+                             P * j // by_panels, P * (j + 1) // by_panels, ZERO, place,
                              d + s0 * STRIP * d_row if d else 0, d_row, c + s0 * STRIP * c_row, c_row, N)
 
 
@@ -166,10 +167,10 @@ if compiling():
     def multiply(a, panels, out, adds):
         """out (+)= a @ what was packed: a (M, K), panels (panels, K, WIDTH), out (M, N); on one thread."""
         c, c_row = np.int64(out.ctypes.data), out.strides[0]
-        _multiply_panels(a.shape[0], np.int64(a.ctypes.data), a.strides[0], a.strides[1], panels.dtype.type(0),
-                         np.int64(panels.ctypes.data), panels.strides[0], panels.strides[1], panels.shape[1],
-                         ZERO, panels.shape[0], ZERO, np.empty(0, a.dtype), c if adds else 0, c_row if adds else 0, c,
-                         c_row, out.shape[1])
+        _multiply_panels(a.dtype.type(0), a.itemsize, panels.dtype.type(0), a.shape[0], np.int64(a.ctypes.data),
+                         a.strides[0], a.strides[1], np.int64(panels.ctypes.data), panels.strides[0],
+                         panels.strides[1], panels.shape[1], ZERO, panels.shape[0], ZERO, ZERO, c if adds else 0,
+                         c_row if adds else 0, c, c_row, out.shape[1])
 
     @jit
     def multiply_scaled(a, panels, scales, out, adds):
@@ -178,14 +179,17 @@ if compiling():
         scales (panels * WIDTH) of the dtype of a; where the panels are of that dtype too they are not read.
         """
         c, c_row = np.int64(out.ctypes.data), out.strides[0]  # as multiply: to share this would count references
-        _multiply_panels(a.shape[0], np.int64(a.ctypes.data), a.strides[0], a.strides[1], panels.dtype.type(0),
-                         np.int64(panels.ctypes.data), panels.strides[0], panels.strides[1], panels.shape[1],
-                         ZERO, panels.shape[0], np.int64(scales.ctypes.data), np.empty(0, a.dtype), c if adds else 0,
-                         c_row if adds else 0, c, c_row, out.shape[1])
+        _multiply_panels(a.dtype.type(0), a.itemsize, panels.dtype.type(0), a.shape[0], np.int64(a.ctypes.data),
+                         a.strides[0], a.strides[1], np.int64(panels.ctypes.data), panels.strides[0],
+                         panels.strides[1], panels.shape[1], ZERO, panels.shape[0], np.int64(scales.ctypes.data), ZERO,
+                         c if adds else 0, c_row if adds else 0, c, c_row, out.shape[1])
 
     @jit
     def multiply_row(a, b, out):
-        """out = a @ b for one row, b as it lies: a (1, K), out (1, N), b (K, N rounded up to whole vectors)."""
+        """out = a @ b for one row, b as it lies: a (1, K), out (1, N), b (K, N rounded up to whole vectors).
+
+        The columns of each are consecutive.
+        """
         N, (b_row, item), zero = out.shape[1], b.strides, a.dtype.type(0)
         for k0 in range(0, a.shape[1], BLOCK):
             length, column = min(BLOCK, a.shape[1] - k0), 0

@@ -99,9 +99,13 @@ def _pack_tasks(b, b_k, b_n, N, panels):
 
 
 @jit
-def pack_strips(a, a_row, a_k, M, K, strips):
-    """A (M, K) into strips: that of rows m..m+STRIP lies at m * K, STRIP numbers for each k."""
-    row, step, zero = a_row // strips.itemsize, a_k // strips.itemsize, strips.dtype.type(0)
+def pack_strips(zero, item, a, a_row, a_k, M, K, place):
+    """A (M, K) at address a into strips at address place: that of rows m..m+STRIP lies at m * K, STRIP numbers a k.
+
+    zero is a number of their type, item its bytes.
+    """
+    row, step = a_row // item, a_k // item
+    strips = numba.carray(pointer_at(place, zero), (M + STRIP - 1) // STRIP * STRIP * K)
     for k0 in range(0, K, 16):  # 16 k at a time, for the next strip reads on in the same cache lines
         length = min(16, K - k0)
         for m in range(0, M, STRIP):

@@ -17,8 +17,8 @@ each block of k), whatever the number of rows, so a row computed alone has the b
     neon       12      8 4 2 1    128-bit vectors (32 registers of 4 floats: ARM, and the rest)
 
 Three vectors a row and as many rows as the registers hold, for then a number of A that was loaded is used three
-times.  The last columns of a matrix, up to one or two vectors of them, have narrower tiles of the most rows.  One row waits for
-memory: it has tiles of 1, 2, 4 and 8 vectors as well, so that no more is read than there is, and all of a row of B.
+times.  The last columns of a matrix, up to one or two vectors of them, have narrower tiles of the most rows.  One row
+of A waits for memory: it has tiles of 1, 2, 4 and 8 vectors as well, so that no more is read than there is.
 
 B may be int8, a quarter of the bytes to read: its numbers become floats in registers, and at the end the sums of a
 column are multiplied by the column's scale.
@@ -58,7 +58,7 @@ WIDTH = LANES * VECTORS_PER_ROW
 
 
 def _make_tile(rows, vectors=VECTORS_PER_ROW):
-    """tile(zero, weight, a, a_row, a_k, b, b_row, K, scales, d, d_row, c, c_row, n): so many rows, and vectors of a row.
+    """tile(zero, weight, a, a_row, a_k, b, b_row, K, scales, d, d_row, c, c_row, n): so many rows, vectors of each.
 
     zero         a float of the dtype, which chooses float32 or float64
     weight       a number of the type that B has: that of zero, or int8
