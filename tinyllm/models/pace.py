@@ -19,7 +19,7 @@ class Pace:
 
     def __init__(self):
         self.forks, self.seconds, self.tokens = True, [np.inf, np.inf], 1
-        self.again, self.patience = 0.0, self.PATIENCE[True]
+        self.again, self.patience, self.began = 0.0, self.PATIENCE[True], False
 
     def run(self, n, write):
         """Tokens 0..n - 1 by write(forks, t0, t1)."""
@@ -29,6 +29,9 @@ class Pace:
             forks, t1 = self.forks != tries, min(n, t0 + (1 if tries else self.tokens))
             write(forks, t0, t1)
             began, now = now, time.perf_counter()
+            if not self.began:  # compiling or loading the kernel is not its pace
+                self.began, t0 = True, t1
+                continue
             self.seconds[forks] = (now - began) / (t1 - t0)
             lost = self.seconds[not self.forks] - self.seconds[self.forks]
             self.tokens = min(2 * self.tokens, self.LONGEST)

@@ -51,7 +51,7 @@ class KeyValues:
     """
 
     def __init__(self, batch, features, context=None, dtype=np.float32):
-        self.context, self.changes = context, 0
+        self.context, self.changes, self.dtype = context, 0, dtype
         self._pieces = [np.zeros((2, batch, 0, features), dtype)]
 
     def __len__(self):
@@ -74,7 +74,9 @@ class KeyValues:
 
     def append(self, k, v):
         """Add copies of k and v (B, T, H) at the end; what lies beyond the context is let go."""
-        self.extend(np.stack([k, v]))
+        T = k.shape[1]
+        begin = 0 if self.context is None else T - min(T, self.context)
+        self.extend(np.stack([k[:, begin:], v[:, begin:]], dtype=self.dtype))
 
     def extend(self, new):
         """Add keys and values (2, B, T, H) that nobody will write again."""
@@ -84,7 +86,7 @@ class KeyValues:
 
     def load(self, k, v):
         """Hold copies of k and v (B, T, H), and nothing else."""
-        self._replace([np.stack([k, v])])
+        self._replace([np.stack([k, v], dtype=self.dtype)])
 
     def select(self, rows):
         """Become these rows (R,), in this order; a row may be left out, or stand several times."""
