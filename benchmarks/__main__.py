@@ -20,6 +20,7 @@ import numpy as np
 from benchmarks import growth, limits, plot, start
 from benchmarks.sizes import SIZES, our_model
 from benchmarks.timing import compare
+from tinyllm.cli.arguments import number
 from tinyllm.models.int8 import rounded
 
 WORKS = {  # kind, size, batch
@@ -101,8 +102,9 @@ def growing(rounds, report, keep):
 def main(argv=None):
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.split("\n")[0])
     parser.add_argument("works", nargs="*", metavar="WORK", help=", ".join(ALL))
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--growth-rounds", type=int, default=3, help="of each point of growth, of which there are many")
+    parser.add_argument("--rounds", type=number(int, least=1), default=7)
+    parser.add_argument("--growth-rounds", type=number(int, least=1), default=3,
+                        help="of each point of growth, of which there are many")
     parser.add_argument("--json", metavar="FILE")
     parser.add_argument("--plot", metavar="FILE.png")
     args = parser.parse_args(argv)
@@ -113,6 +115,9 @@ def main(argv=None):
         parser.error('--plot needs matplotlib: pip install "tinyllm[plot]"')
     if args.plot and not {*works} - {*start.AT_MOST}:
         parser.error("--plot draws ratios and growth, and none of these is among the WORKs")
+    for option, file in (("--json", args.json), ("--plot", args.plot)):
+        if file and (Path(file).is_dir() or not Path(file).parent.is_dir()):
+            parser.error(f"{option} must be a file in a folder that exists, got {file}")
     report = {"date": str(datetime.date.today()), "machine": machine(), "works": [], "start": [], "growth": []}
 
     def keep(part, row):

@@ -178,3 +178,16 @@ def test_picture_of_growth(monkeypatch, tmp_path):
     np.testing.assert_allclose(lines[0].get_xydata()[:, 1], [1e6 / H for H in (64, 128, 256, 512, 1024)])
     slower = [(row["axis"], row["ours"]) for row in rows if row["ratio"] < 1]
     assert slower and [(panel.get_xlabel(), y) for panel in figure.axes for y in panel.lines[-1].get_ydata()] == slower
+
+
+@pytest.mark.parametrize("arguments, message", [
+    (["--rounds", "0"], "--rounds: must be an integer at least 1, got 0"),
+    (["--growth-rounds", "-1"], "--growth-rounds: must be an integer at least 1, got -1"),
+    (["train-T"], "WORK must be among"),
+    (["--json", "nowhere/figures.json"], "--json must be a file in a folder that exists, got nowhere/figures.json"),
+    (["--json", "."], "--json must be a file in a folder that exists, got ."),
+    (["--plot", "nowhere/speed.png"], "--plot must be a file in a folder that exists, got nowhere/speed.png")])
+def test_what_cannot_be_done_is_said_before_anything_is_measured(arguments, message, capsys):
+    with pytest.raises(SystemExit):
+        command.main(arguments)
+    assert message in capsys.readouterr().err

@@ -12,8 +12,10 @@ from tinyllm.kernels.jit import compiling
 from tinyllm.models import LanguageModel
 from tinyllm.models import language_model as module
 from tinyllm.models import packed_weights
+from tinyllm.models.decode_attention import PackedPast
 from tinyllm.models.decode_kernel import WholeLoop
 from tinyllm.models.packed_weights import share
+from tinyllm.nn.attention import KeyValues
 
 V = 11
 
@@ -75,9 +77,12 @@ def test_every_model(cell, layers, attention_layers):
     assert len(np.unique(ids)) > 2
 
 
+@pytest.mark.parametrize("small", [packed_weights.SMALL, 0])
+@pytest.mark.parametrize("attention_layers", [0, 1])
 @pytest.mark.parametrize("embed_dim", [8, 6])
-def test_tied_weights(embed_dim):
-    check_equal(model(embed_dim=embed_dim, tie_weights=True))
+def test_tied_weights(embed_dim, attention_layers, small, monkeypatch):
+    monkeypatch.setattr(packed_weights, "SMALL", small)
+    check_equal(model(embed_dim=embed_dim, tie_weights=True, num_attention_layers=attention_layers))
 
 
 @pytest.mark.parametrize("B", [1, 2, 3, 9])
@@ -103,7 +108,10 @@ def test_sizes_beyond_a_block_of_the_product():
     {"temperature": 0}, {"temperature": 0.8, "top_k": 3}, {"top_p": 0.7}, {"penalty": 1.5, "temperature": 0},
     {"temperature": 0.8, "top_k": 5, "top_p": 0.9, "penalty": 1.3}, {"banned": [0, 1, 2, 3]},
     {"stop_id": 3}, {"stop_id": 3, "banned": [0, 1, 2, 4, 5, 6, 7, 8]}])
-def test_every_way_to_draw(choice):
+@pytest.mark.parametrize("small", [packed_weights.SMALL, 0])
+def test_every_way_to_draw(choice, small, monkeypatch):
+    """With the logits of own rows, and with own columns of all."""
+    monkeypatch.setattr(packed_weights, "SMALL", small)
     ids = check_equal(model(), n=20, **choice)
     if "stop_id" in choice and "banned" in choice:
         assert (ids == 3).all(axis=1).any()
@@ -173,17 +181,70 @@ def test_two_streams_at_a_time_do_not_meet():
     np.testing.assert_array_equal([list(ids) for ids in zip(*together)], alone)
 
 
+def drawing_for(B, banned=()):
+    return Drawing(checked_settings("test", V), np.isin(np.arange(V), banned), np.zeros((B, V), bool),
+                   np.zeros(B, bool), -1)
+
+
 def test_a_state_read_before_is_not_written():
-    """Who kept the arrays of a state keeps what they held."""
+    """Who kept the arrays of a state keeps what they held, also where the loop made them."""
     lm = model(cell="lstm")
-    state = lm.initial_state(2)
+    state, loop = lm.initial_state(2), WholeLoop(lm)
     lm.step(state, np.array([1, 2]))
-    held = state.hidden
-    before = [h.copy() for h in held]
-    drawing = Drawing(checked_settings("test", V), np.zeros(V, bool), np.zeros((2, V), bool), np.zeros(2, bool), -1)
-    WholeLoop(lm)(state, np.array([3, 4]), np.full((3, 2), 0.5), drawing)
-    np.testing.assert_array_equal(held, before)
-    assert not np.array_equal(state.hidden, before) and len(state.attention[0]) == 4
+    for n in (3, 2):
+        held = state.arrays()
+        before = {name: array.copy() for name, array in held.items()}
+        loop(state, np.array([3, 4]), np.full((n, 2), 0.5), drawing_for(2))
+        for name, array in state.arrays().items():
+            np.testing.assert_array_equal(held[name], before[name], err_msg=name)
+            assert not np.array_equal(array, before[name])
+    assert len(state.attention[0]) == 6
+
+
+@pytest.mark.parametrize("small", [packed_weights.SMALL, 0])
+def test_a_call_that_failed_leaves_the_state(small, monkeypatch):
+    """In the middle, having put keys and values beyond those of the state: the next call goes on from before."""
+    monkeypatch.setattr(packed_weights, "SMALL", small)
+    lm, u = model(num_attention_layers=2), np.random.default_rng(5).random((6, 2))
+    start = np.array([1, 2])
+    drawn = WholeLoop(lm)(lm.initial_state(2), start, u, drawing_for(2))
+    later = next(i for i in drawn[1:5].flat if i not in drawn[0] and i not in start)
+    lm.embedding.weight.data[later] = np.nan
+    loop, state, plain = WholeLoop(lm), lm.initial_state(2), lm.initial_state(2)
+    with pytest.raises(ValueError, match="no token can be drawn for row"):
+        loop(state, start, u, drawing_for(2))
+    for _ in range(2):
+        plainly = np.stack(list(steps(lm.step, plain, start, u, drawing_for(2, [later]))))
+        np.testing.assert_array_equal(loop(state, start, u, drawing_for(2, [later])), plainly)
+        with pytest.raises(ValueError, match="no token can be drawn for row 1"):
+            loop(state, np.array([1, later]), u, drawing_for(2))
+
+
+@pytest.mark.parametrize("change, got", [
+    ({"num_heads": 4, "hidden_dim": 16}, r"\(1, 3, 16\), \(3, 16\)"), ({"num_layers": 2}, r"\(2, 3, 8\), \(3, 8\)"),
+    ({"cell": "lstm"}, r"\(1, 3, 8\), \(1, 3, 8\), \(3, 8\)"), ({"num_attention_layers": 0}, r"\(1, 3, 8\)"),
+    ({"dtype": np.float64}, r"float64 \(1, 3, 8\), \(3, 8\)")])
+def test_a_state_of_another_model(change, got):
+    state = model(**change).initial_state(3)
+    with pytest.raises(ValueError, match=rf"generate: state must hold float32 \(1, 3, 8\), \(3, 8\), .*{got}$"):
+        WholeLoop(model())(state, np.zeros(3, int), np.zeros((1, 3)), drawing_for(3))
+
+
+def test_a_state_of_another_batch():
+    with pytest.raises(ValueError, match=r"float32 \(1, 2, 8\), \(2, 8\), .* got float32 \(1, 3, 8\), \(3, 8\)$"):
+        WholeLoop(model())(model().initial_state(3), np.zeros(2, int), np.zeros((1, 2)), drawing_for(2))
+
+
+def test_a_state_loads_what_fits():
+    lm = model()
+    arrays = lm.initial_state(2).arrays()
+    shapes = "KeyValues: keys and values must be"
+    for name, wrong, message in (
+            ("hidden.0", (1, 3, 8), r"State: hidden.0 must be \(1, 2, 8\), got \(1, 3, 8\)"),
+            ("keys.0", (2, 4, 16), rf"{shapes} \(2, T, 8\), got \(2, 4, 16\) and"),
+            ("values.0", (2, 3, 8), rf"{shapes} \(2, T, 8\), got \(2, 0, 8\) and \(2, 3, 8\)")):
+        with pytest.raises(ValueError, match=message):
+            lm.initial_state(2).load({**arrays, name: np.zeros(wrong, np.float32)})
 
 
 @pytest.mark.parametrize("context", [None, 6, 0])
@@ -191,8 +252,7 @@ def test_calls_on_a_state_that_others_move_too(context):
     """Between its calls the loop keeps what attention reads, unless the state is another, or was changed meanwhile."""
     lm, rng = model(num_attention_layers=2), np.random.default_rng(4)
     loop, states = WholeLoop(lm), [lm.initial_state(2, context) for _ in range(2)]
-    settings = checked_settings("test", V)
-    drawings = [Drawing(settings, np.zeros(V, bool), np.zeros((2, V), bool), np.zeros(2, bool), -1) for _ in range(2)]
+    drawings = [drawing_for(2) for _ in range(2)]
 
     def write(n):
         u = rng.random((n, 2))
@@ -221,7 +281,9 @@ def test_calls_on_a_state_that_others_move_too(context):
 
 def test_pieces_begin_on_cache_lines():
     packed = WholeLoop(model(num_layers=2, tie_weights=True)).packed
-    for array in (packed.matrices, packed.vectors):
+    past = PackedPast()
+    past.read([KeyValues(2, 8)], 2, 2, 4, 3, 1, np.float32)
+    for array in (packed.matrices, packed.vectors, past.keys, past.values):
         assert array.ctypes.data % scratch.ALIGNMENT == 0
     assert not (packed.places * packed.vectors.itemsize % scratch.ALIGNMENT).any()
 

@@ -9,6 +9,7 @@ from tinyllm.decoding.generate import generate
 from tinyllm.kernels import scratch, threads
 from tinyllm.kernels.jit import compiling
 from tinyllm.models import LanguageModel
+from tinyllm.models import packed_weights
 from tinyllm.models.decode_kernel import WholeLoop
 from tinyllm.models.int8 import dequantize, quantize, quantize_formula, rounded
 
@@ -144,10 +145,12 @@ def test_states_are_those_of_the_rounded_model():
         assert not np.allclose(arrays[name], floats[name], rtol=1e-3)
 
 
+@pytest.mark.parametrize("small", [packed_weights.SMALL, 0])
 @pytest.mark.parametrize("number", [2, 5])
 @pytest.mark.parametrize("cell", ["gru", "lstm"])
-def test_parts_change_nothing(cell, number, monkeypatch):
+def test_parts_change_nothing(cell, number, small, monkeypatch):
     """To the last bit: a scale is its row's, wherever the row is."""
+    monkeypatch.setattr(packed_weights, "SMALL", small)
     lm = model(vocab_size=100, embed_dim=37, hidden_dim=70, cell=cell, num_layers=2)
     states = []
     for parts in (1, number):

@@ -13,7 +13,7 @@ consecutive axis of A (A = X^T, the weight gradients), A is packed as well, BLOC
     multiply(a, panels, out, adds)          inside a kernel, on one thread: out (+)= a @ (what was packed)
                                             (panels[:, :k] multiplies by the first k rows of B only)
     multiply_scaled(a, panels, scales, out, adds)   the same with int8 that was packed, column n times scales[n]
-    multiply_row(a, b, out)                 the same for one row of A, out = a @ b, with b as it lies
+    multiply_row(a, b, out)                 inside a kernel: one row, out = a @ b, where b is not packed
 
 Threads take blocks of C and never parts of one sum, and each element of C is the same chain of sums whatever
 its block is: results are bit-identical for any number of threads, and for a row alone or among others.
@@ -186,29 +186,28 @@ if compiling():
 
     @jit
     def multiply_row(a, b, out):
-        """out = a @ b for one row, b as it lies: a (1, K), out (1, N), b (K, N rounded up to whole vectors).
+        """out = a @ b for one row, b as it lies: a (1, K), out (1, N), b (K, N rounded up to whole vectors), K >= 1.
 
         The columns of each are consecutive.
         """
         N, (b_row, item), zero = out.shape[1], b.strides, a.dtype.type(0)
         for k0 in range(0, a.shape[1], BLOCK):
             length, column = min(BLOCK, a.shape[1] - k0), 0
-            x, y, c = a.ctypes.data + k0 * item, b.ctypes.data + k0 * b_row, np.int64(out.ctypes.data)
+            x, y = np.int64(a.ctypes.data) + k0 * item, np.int64(b.ctypes.data) + k0 * b_row
+            c = np.int64(out.ctypes.data)
             while column < N:
-                vectors, at = (N - column + LANES - 1) // LANES, column * item
-                d, where = c + at if k0 else 0, (x, 0, item, y + at, b_row, length, ZERO)
-                if vectors >= 8:
-                    row8(zero, zero, *where, d, 0, c + at, 0, min(N - column, 8 * LANES))
-                    column += 8 * LANES
-                elif vectors >= 4:
-                    row4(zero, zero, *where, d, 0, c + at, 0, min(N - column, 4 * LANES))
-                    column += 4 * LANES
-                elif vectors >= 2:
-                    row2(zero, zero, *where, d, 0, c + at, 0, min(N - column, 2 * LANES))
-                    column += 2 * LANES
+                left, d = (N - column + LANES - 1) // LANES, c if k0 else ZERO
+                vectors = 8 if left >= 8 else 4 if left >= 4 else 2 if left >= 2 else 1
+                n = min(N - column, vectors * LANES)
+                if vectors == 8:
+                    row8(zero, zero, x, 0, item, y, b_row, length, ZERO, d, 0, c, 0, n)
+                elif vectors == 4:
+                    row4(zero, zero, x, 0, item, y, b_row, length, ZERO, d, 0, c, 0, n)
+                elif vectors == 2:
+                    row2(zero, zero, x, 0, item, y, b_row, length, ZERO, d, 0, c, 0, n)
                 else:
-                    row1(zero, zero, *where, d, 0, c + at, 0, N - column)
-                    column += LANES
+                    row1(zero, zero, x, 0, item, y, b_row, length, ZERO, d, 0, c, 0, n)
+                column, y, c = column + n, y + n * item, c + n * item
 else:
     def multiply(a, panels, out, adds):
         """out (+)= a @ what was packed: a (M, K), panels (panels, K, WIDTH), out (M, N)."""

@@ -17,11 +17,16 @@ def take(name, size, dtype):
     key = (name, np.dtype(dtype).char)
     array = pool.get(key)
     if array is None or array.size < size:
-        itemsize = np.dtype(dtype).itemsize
-        raw = np.empty(size * itemsize + ALIGNMENT, np.uint8)
-        start = -raw.ctypes.data % ALIGNMENT
-        array = pool[key] = raw[start:start + size * itemsize].view(dtype)
+        array = pool[key] = aligned(size, dtype)
     return array[:size]
+
+
+def aligned(size, dtype):
+    """A flat array of this size and dtype with any content, from a cache line on, that is the caller's."""
+    count = size * np.dtype(dtype).itemsize
+    raw = np.empty(count + ALIGNMENT, np.uint8)
+    start = -raw.ctypes.data % ALIGNMENT
+    return raw[start:start + count].view(dtype)
 
 
 def held():

@@ -1,8 +1,8 @@
 """The register tile: the one piece of a product that is written for the processor's vectors.
 
-    C[0:rows, 0:n] = A[0:rows, 0:K] @ B[0:K, 0:n] (+ D)         n <= WIDTH columns, rows in ROWS
+    C[0:rows, 0:n] = A[0:rows, 0:K] @ B[0:K, 0:n] (+ D)         n columns, up to the tile's vectors
 
-All of C's tile stays in registers while k runs; each step loads one row of B (WIDTH packed, consecutive
+All of C's tile stays in registers while k runs; each step loads one row of B (whole vectors of consecutive
 numbers) and multiplies it by one number of each row of A, read from wherever A lies (any strides):
 
     for k in 0..K-1:   for m in 0..rows-1:   acc[m, :] = fma(A[m, k], B[k, :], acc[m, :])
@@ -16,9 +16,9 @@ each block of k), whatever the number of rows, so a row computed alone has the b
     avx2       24      4 2 1      256-bit vectors (16 registers of 8 floats)
     neon       12      8 4 2 1    128-bit vectors (32 registers of 4 floats: ARM, and the rest)
 
-Three vectors a row and as many rows as the registers hold, for then a number of A that was loaded is used three
-times.  The last columns of a matrix, up to one or two vectors of them, have narrower tiles of the most rows.  One row
-of A waits for memory: it has tiles of 1, 2, 4 and 8 vectors as well, so that no more is read than there is.
+Three vectors a row, WIDTH, and as many rows as the registers hold: a number of A that was loaded is used three times.
+The last columns of a matrix, up to one or two vectors of them, have narrower tiles of the most rows.  One row of A
+waits for memory: it has tiles of 1, 2, 4 and 8 vectors as well, so that no more is read than there is.
 
 B may be int8, a quarter of the bytes to read: its numbers become floats in registers, and at the end the sums of a
 column are multiplied by the column's scale.
@@ -58,7 +58,7 @@ WIDTH = LANES * VECTORS_PER_ROW
 
 
 def _make_tile(rows, vectors=VECTORS_PER_ROW):
-    """tile(zero, weight, a, a_row, a_k, b, b_row, K, scales, d, d_row, c, c_row, n): so many rows, vectors of each.
+    """tile(zero, weight, a, a_row, a_k, b, b_row, K, scales, d, d_row, c, c_row, n), of rows and vectors a row.
 
     zero         a float of the dtype, which chooses float32 or float64
     weight       a number of the type that B has: that of zero, or int8

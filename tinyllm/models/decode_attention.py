@@ -5,9 +5,12 @@ so that a new position is a column and a row more.  A part owns heads.
 
 Shapes: B rows, n tokens, A heads of D = H / A columns, S positions, U = D times the heads of a part.
 """
+import math
+
 import numpy as np
 from numba import prange
 
+from tinyllm.kernels import scratch
 from tinyllm.kernels.gemm import multiply, multiply_row
 from tinyllm.kernels.jit import jit
 from tinyllm.kernels.packing import pack
@@ -28,10 +31,11 @@ def _put_value(v, row):
 @jit
 def _add_position(k, v, s, k_panels, values):
     """Put key and value (D,) of position s to those of their head."""
-    D, panel, column = k.shape[0], k_panels[s // WIDTH], s % WIDTH
-    for d in range(D):
-        if column == 0:
-            fill(panel[d], panel.dtype.type(0))  # so that nothing odd is multiplied
+    panel, column = k_panels[s // WIDTH], s % WIDTH
+    if column == 0:
+        for d in range(k.shape[0]):
+            fill(panel[d], panel.dtype.type(0))
+    for d in range(k.shape[0]):
         panel[d, column] = k[d]
     _put_value(v, values[s])
 
@@ -91,17 +95,24 @@ def _pack_share(part, parts, both, keys, values):
 
 
 @jit(parallel=True)
-def _pack_tasks(parts, both, keys, values):
+def _pack_past(parts, both, keys, values):
+    """The same of all heads, over threads."""
     for part in prange(parts):
         _pack_share(np.int64(part), parts, both, keys, values)
+
+
+def _aligned(dtype, *shape):
+    return scratch.aligned(math.prod(shape), dtype).reshape(shape)
 
 
 class PackedPast:
     """The keys and values of every attention layer as the loop reads them, from one of its calls to the next.
 
     They are packed anew only where the state's are not those that were left, or where there is no room for more.
+    What the last panel has beyond the last position, and a row beyond D, is multiplied but written nowhere: it is 0 at
+    first, because numbers near 0, which old memory is full of, take the processor long.
 
-    keys    (layers, B, A, panels, D, WIDTH): k^T, whatever stands beyond the last panel begun
+    keys    (layers, B, A, panels, D, WIDTH): k^T
     values  (layers, B, A, positions, D in whole vectors)
     length  positions that they hold, of which the state's are the last
     """
@@ -111,17 +122,17 @@ class PackedPast:
         self.length, self._left = 0, []
 
     def read(self, attention, B, A, D, n, parts, dtype):
-        """Hold what the list of KeyValues does, for B rows and A heads of D columns, with room for n positions more."""
+        """Hold what the KeyValues of all layers do, packed: B rows, A heads of D columns, room for n positions more."""
         same = self.values is not None and self._left == [(kept, kept.changes) for kept in attention]
         if same and self.length + n <= self.values.shape[3]:
             return
         self.keys = self.values = None  # given back before as much and more is taken
         self.length, self._left = len(attention[0]) if attention else 0, []
         panels = (2 * (self.length + n) + WIDTH - 1) // WIDTH  # each time twice as many, so that it is rarely done
-        self.keys = np.empty((len(attention), B, A, panels, D, WIDTH), dtype)
-        self.values = np.empty((len(attention), B, A, panels * WIDTH, (D + LANES - 1) // LANES * LANES), dtype)
+        self.keys = _aligned(dtype, len(attention), B, A, panels, D, WIDTH)
+        self.values = _aligned(dtype, len(attention), B, A, panels * WIDTH, (D + LANES - 1) // LANES * LANES)
         for kept, k, v in zip(attention, self.keys, self.values):
-            _pack_tasks(parts, np.ascontiguousarray(kept.both()), k, v)
+            _pack_past(parts, kept.both(), k, v)
 
     def append(self, attention, fresh):
         """The loop has put n positions more here; now the KeyValues have them: fresh (layers, 2, B, n, H) is theirs."""

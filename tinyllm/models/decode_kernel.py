@@ -54,7 +54,7 @@ class Rooms(NamedTuple):
     products: np.ndarray  # (parts, 2, B * gates * U): W_ih x and W_hh h; or q, k, v
     normed: np.ndarray   # (parts, B, H): the state after the attention layers so far
     row: np.ndarray      # (parts, 2, H)
-    wide: np.ndarray     # (parts, 1, S + n + WIDTH + PAD): scores
+    wide: np.ndarray     # (parts, 1, positions + WIDTH + PAD): scores
     numbers: np.ndarray  # (parts, 2, V) float64, and
     ids: np.ndarray      # (parts, 2, V) int64, for drawing
 
@@ -164,11 +164,33 @@ def _draw(first, last, part, model, u, settings, seen, banned, ended, stop_id, r
 
 
 @jit
+def _ending(stage, part, t, model, i, h, u, settings, seen, banned, ended, stop_id, written, rooms):
+    """The share of a part in a stage after the attention layers: projection, logits, drawing; pieces i and on.
+
+    h  (B, H), that before the attention layers
+    """
+    B, zero, layers = h.shape[0], np.int64(0), model.num_attention_layers
+    if stage < model.projected:
+        _linear(part, model, i, _after(part, model, i - 6, layers, zero, B, h, rooms), rooms.x)
+        return
+    first, last = share(part, model.places.shape[1], B, np.int64(1))
+    if model.by_rows or stage == model.projected:
+        begin, end = (first, last) if model.by_rows else (zero, B)
+        x = rooms.x if model.projected else _after(part, model, i - 6, layers, begin, end, h, rooms)
+        if model.by_rows:
+            _rows_of_logits(part, model, i + 2 * model.projected, x, first, last, rooms)
+        else:
+            _linear(part, model, i + 2 * model.projected, x, rooms.logits)
+    if model.by_rows or stage > model.projected:
+        _draw(first, last, part, model, u[t], settings, seen, banned, ended, stop_id, rooms, written[t])
+
+
+@jit
 def _stage(stage, part, t, model, context, past, hidden, cells, keys, values, fresh, u, settings, seen, banned, ended,
            stop_id, written, rooms):
     """The share of a part in one stage of token t; arguments as _write has them."""
     layers, attention_layers = model.num_layers, model.num_attention_layers
-    before, after, B = hidden[t % 2], hidden[(t + 1) % 2], written.shape[1]
+    before, after = hidden[t % 2], hidden[(t + 1) % 2]
     if stage < layers:
         if stage == 0:
             x = rooms.x
@@ -176,32 +198,18 @@ def _stage(stage, part, t, model, context, past, hidden, cells, keys, values, fr
             x = after[stage - 1]
         _cell(part, model, 1 + 3 * stage, x, before[stage], after[stage], cells[stage], rooms)
         return
-    stage, i, h, zero = stage - layers, 1 + 3 * layers, after[layers - 1], np.int64(0)
+    stage, i, h = stage - layers, 1 + 3 * layers, after[layers - 1]
     if stage < 2 * attention_layers:
         a, i, end = stage // 2, i + stage // 2 * 6, past + t + 1
         if stage % 2 == 0:
             first = max(0, end - 1 - context) if context >= 0 else 0
-            h = _after(part, model, i - 6, a, zero, B, h, rooms)
+            h = _after(part, model, i - 6, a, np.int64(0), h.shape[0], h, rooms)
             heads(part, model, i, h, t, first, end, keys[a], values[a], fresh[a], rooms)
         else:
             _linear(part, model, i + 2, rooms.mixed, rooms.added)
         return
-    stage, i = stage - 2 * attention_layers, i + 6 * attention_layers
-    first, last = share(part, model.places.shape[1], B, np.int64(1))
-    if model.projected:
-        if stage == 0:
-            _linear(part, model, i, _after(part, model, i - 6, attention_layers, zero, B, h, rooms), rooms.x)
-            return
-        h, stage, i = rooms.x, stage - 1, i + 2
-    elif stage == 0:
-        h = _after(part, model, i - 6, attention_layers, first if model.by_rows else zero,
-                   last if model.by_rows else B, h, rooms)
-    if model.by_rows:
-        _rows_of_logits(part, model, i, h, first, last, rooms)
-    elif stage == 0:
-        _linear(part, model, i, h, rooms.logits)
-        return
-    _draw(first, last, part, model, u[t], settings, seen, banned, ended, stop_id, rooms, written[t])
+    _ending(stage - 2 * attention_layers, part, t, model, i + 6 * attention_layers, h, u, settings, seen, banned,
+            ended, stop_id, written, rooms)
 
 
 @jit(parallel=True)
@@ -224,7 +232,7 @@ def _write(forks, t0, t1, model, context, past, hidden, cells, keys, values, fre
     stages = model.num_layers + 2 * model.num_attention_layers + model.projected + 2 - model.by_rows
     for t in range(t0, t1):
         for stage in range(stages):
-            if forks and (B > 1 or stage + 1 < stages):  # one row is drawn sooner than a thread is there
+            if forks and (B > 1 or stage + 1 < stages):  # one row is ready sooner than a thread
                 for part in prange(parts):
                     _stage(stage, np.int64(part), t, model, context, past, hidden, cells, keys, values, fresh, u,
                            settings, seen, banned, ended, stop_id, written, rooms)  # int64: one compilation for both
@@ -242,7 +250,8 @@ class WholeLoop:
 
     The state is moved on as by n steps; drawing is brought up to date.  Weights are those of the moment it was made,
     and so is the number of threads for which they are packed.  int8: as int8.rounded(model), from int8.
-    Raises ValueError as sample does where nothing can be drawn.
+    Keys and values are kept packed for the next call, which should have the same state, in the same thread.
+    Raises ValueError for a state that is not the model's or not of B rows, and as sample where nothing can be drawn.
     """
 
     def __init__(self, model, int8=False):
@@ -251,6 +260,7 @@ class WholeLoop:
     def __call__(self, state, ids, u, drawing):
         (n, B), model, dtype = u.shape, self.packed, self.packed.vectors.dtype
         parts, L, A, H = model.places.shape[1], model.num_attention_layers, model.num_heads, model.hidden_dim
+        self._check(state, B)
         context, past = state.attention[0].context if L else None, self.past
         past.read(state.attention, B, A, H // A, n, parts, dtype)
         hidden, cells = np.stack([state.hidden[0]] * 2), state.hidden[-1].copy()
@@ -272,3 +282,18 @@ class WholeLoop:
         state.hidden = [hidden[n % 2], cells][:len(state.hidden)]
         past.append(state.attention, fresh)
         return written
+
+    def _check(self, state, B):
+        """Stop before compiled code, which checks nothing."""
+        model = self.packed
+        L, H, dtype = model.num_attention_layers, model.hidden_dim, model.vectors.dtype
+        expected = [(model.num_layers, B, H)] * (2 if model.gates == LSTM else 1) + [(B, H)] * L
+        got = [h.shape for h in state.hidden] + [kept.shape[::2] for kept in state.attention]
+        dtypes = {array.dtype for array in (*state.hidden, *state.attention)}
+        if got != expected or dtypes != {dtype}:
+            raise ValueError(f"generate: state must hold {dtype} {_listed(expected)}, the last {L} the past of "
+                             f"attention, got {', '.join(map(str, dtypes))} {_listed(got)}")
+
+
+def _listed(shapes):
+    return ", ".join(map(str, shapes))

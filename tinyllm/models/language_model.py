@@ -41,15 +41,19 @@ class State:
         self.hidden, self.attention = hidden, attention
 
     def arrays(self):
-        """Name -> array, all that is needed to go on from here."""
+        """Name -> array, not to be written: all that is needed to go on from here."""
         arrays = {f"hidden.{i}": h for i, h in enumerate(self.hidden)}
         for i, past in enumerate(self.attention):
             arrays |= {f"keys.{i}": past.keys(), f"values.{i}": past.values()}
         return arrays
 
     def load(self, arrays):
-        """Stand where arrays() was taken."""
-        self.hidden = [np.array(arrays[f"hidden.{i}"]) for i in range(len(self.hidden))]
+        """Stand where arrays() was taken; ValueError for arrays of another shape."""
+        hidden = [np.array(arrays[f"hidden.{i}"]) for i in range(len(self.hidden))]
+        for i, (old, new) in enumerate(zip(self.hidden, hidden)):
+            if old.shape != new.shape:
+                raise ValueError(f"State: hidden.{i} must be {old.shape}, got {new.shape}")
+        self.hidden = hidden
         for i, past in enumerate(self.attention):
             past.load(arrays[f"keys.{i}"], arrays[f"values.{i}"])
 

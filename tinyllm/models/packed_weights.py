@@ -31,7 +31,7 @@ from tinyllm.models.int8 import quantize
 from tinyllm.ops.gru import gru_biases
 
 GRU, LSTM = 3, 4  # a cell is known by its number of gates; rnn has 1
-SMALL = 1 << 16  # numbers of an output layer that each part reads sooner than it waits for the others once more
+SMALL = 1 << 16  # up to so many weights of an output layer, to read all takes a part less than to wait once more
 UNITS = 32  # hidden units that stay together: whole vectors, because what a loop leaves over may have other last bits
 
 
@@ -77,13 +77,15 @@ def pack_model(model, parts, int8=False):
     if projected:
         pieces += _linear_pieces(model.projection)
     if config["tie_weights"]:
-        pieces += [(model.output_table.data, WIDTH, 1), (model.output_bias.data, WIDTH, 1)]
+        output = model.output_table.data
+        pieces += [(output, WIDTH, 1), (model.output_bias.data, WIDTH, 1)]
     else:
+        output = model.output.weight.data
         pieces += _linear_pieces(model.output)
     return Packed(*_laid_out(pieces, parts, int8), np.array([norm.eps for norm in model.norm], np.float64),
                   config["vocab_size"], config["embed_dim"], H, gates, config["num_layers"],
                   config["num_attention_layers"], config["num_heads"], int(projected),
-                  int(pieces[-2][0].size <= SMALL))
+                  int(output.size <= SMALL))
 
 
 def _linear_pieces(linear, unit=WIDTH, blocks=1):
@@ -139,9 +141,8 @@ class _Flat:
 
     def array(self):
         """All that was added."""
-        line = scratch.ALIGNMENT // self.dtype.itemsize
-        room = np.zeros(self.end + line, self.dtype)
-        flat = room[-room.ctypes.data % scratch.ALIGNMENT // self.dtype.itemsize:][:self.end]
+        flat = scratch.aligned(self.end, self.dtype)
+        flat.fill(0)
         for place, array in self.shares:
             if array.ndim == 2:
                 pack_into(array, panels(flat, place, *array.shape))

@@ -44,24 +44,30 @@ class SelfAttention(Module):
 class KeyValues:
     """The keys and values of earlier positions, at most `context` of them (None: all), for a batch of B rows.
 
-    What is here is never written again, so that it can be handed out as it is; pieces are joined when they are asked
-    for.
+    What is here is never written again, so that it can be handed out as it is.  What is added stays a piece of its own
+    until the whole is asked for.
 
-    changes  how often they have changed: who keeps them in another form sees whether they are still the same
+    changes  a number that is another after each change: who keeps the same in another form compares it
     """
 
     def __init__(self, batch, features, context=None, dtype=np.float32):
-        self.context, self.changes, self.dtype = context, 0, dtype
+        self.context, self.changes, self.dtype = context, 0, np.dtype(dtype)
         self._pieces = [np.zeros((2, batch, 0, features), dtype)]
 
     def __len__(self):
         held = sum(piece.shape[2] for piece in self._pieces)
         return held if self.context is None else min(held, self.context)
 
+    @property
+    def shape(self):
+        """(B, S, H)."""
+        return self._pieces[0].shape[1], len(self), self._pieces[0].shape[3]
+
     def both(self):
         """Keys and values, (2, B, S, H), not to be written."""
-        joined = self._pieces[0] if len(self._pieces) == 1 else np.concatenate(self._pieces, axis=2)
-        self._pieces = [joined[:, :, joined.shape[2] - len(self):]]
+        if len(self._pieces) > 1:
+            joined = np.concatenate(self._pieces, axis=2)
+            self._pieces = [np.ascontiguousarray(joined[:, :, joined.shape[2] - len(self):])]
         return self._pieces[0]
 
     def keys(self):
@@ -80,13 +86,21 @@ class KeyValues:
 
     def extend(self, new):
         """Add keys and values (2, B, T, H) that nobody will write again."""
-        self._replace([*self._pieces, new] if len(self) else [new])
-        while self.context is not None and sum(piece.shape[2] for piece in self._pieces[1:]) >= self.context > 0:
-            del self._pieces[0]
+        pieces, context, T = [piece for piece in self._pieces if piece.shape[2]], self.context, new.shape[2]
+        if context is not None and T > context:
+            new = new[:, :, T - context:].copy()
+        pieces.append(new)
+        while context is not None and len(pieces) > 1 and sum(piece.shape[2] for piece in pieces[1:]) >= context:
+            del pieces[0]
+        self._replace(pieces)
 
     def load(self, k, v):
-        """Hold copies of k and v (B, T, H), and nothing else."""
-        self._replace([np.stack([k, v], dtype=self.dtype)])
+        """Hold copies of k and v (B, T, H), and nothing else; ValueError where B, H or T do not fit."""
+        B, _, H = self.shape
+        if k.shape != v.shape or k.ndim != 3 or (k.shape[0], k.shape[2]) != (B, H):
+            raise ValueError(f"KeyValues: keys and values must be ({B}, T, {H}), got {k.shape} and {v.shape}")
+        self._replace([np.zeros((2, B, 0, H), self.dtype)])
+        self.append(k, v)
 
     def select(self, rows):
         """Become these rows (R,), in this order; a row may be left out, or stand several times."""
