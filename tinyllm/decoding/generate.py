@@ -49,7 +49,8 @@ def generate(step, state, prompt_ids, *, vocab_size, max_tokens, rng, temperatur
     """An iterator over the tokens that follow the prompts: up to max_tokens arrays (B,), as they are drawn.
 
     step        step(state, ids (B,)) -> logits array (B, V), moving the state on by one token
-    state       as it is before the prompts; it is moved on, but need not have read the last token drawn
+    state       as it is before the prompts; it is moved on, but need not have read the last token drawn; where the
+                iterator ends early, a loop may have moved it on beyond that
     prompt_ids  integers (B, P), P >= 1, each in 0..V-1
     vocab_size  V
     max_tokens  at least 1
